@@ -1,0 +1,1 @@
+"""Arithmetic of Gantry: numba kernels over columns and records; imports nothing of `vision`."""

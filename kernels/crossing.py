@@ -1,0 +1,118 @@
+"""When a moving point has crossed a line for good: the primitive that counts, movements and violations share.
+
+A crossing is one from a settled side to the other side, settled there: outside a dead band for a time. Jitter on the
+line, a stop on it or a step back over it is no crossing. Its time is interpolated between the two observed points
+either side of the line, so it does not depend on the frame rate.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kernels._jit import kernel
+from kernels.records import AT_EDGE, ENDED
+
+#: Where one track stands to one line. `side` is the settled side (0: none yet), `pending` the side it may settle on
+#: since `pending_s`; the last passage through the line lies at `time_s` if `inside` its ends.
+CROSSING = np.dtype(
+    [
+        ("time_s", "<f8"),
+        ("pending_s", "<f8"),
+        ("x_px", "<f4"),
+        ("y_px", "<f4"),
+        ("side", "<i1"),
+        ("pending", "<i1"),
+        ("inside", "<u1"),
+        ("bridged", "<u1"),
+    ]
+)
+
+FOOT, CENTRE = 0, 1
+ANCHORS = ("foot", "centre")
+
+
+@kernel
+def crossing_reset(state):  # type: ignore[no-untyped-def]
+    """Forget a track: no side, no passage."""
+    state["side"] = 0
+    state["pending"] = 0
+    state["inside"] = 0
+    state["bridged"] = 0
+    state["pending_s"] = 0.0
+    state["time_s"] = 0.0
+
+
+@kernel
+def line_offset(line, x, y):  # type: ignore[no-untyped-def]
+    """Return the signed distance of a point from the line in px, positive on the side its normal points to."""
+    return (x - line["x1_px"]) * line["nx"] + (y - line["y1_px"]) * line["ny"]
+
+
+@kernel
+def within_ends(line, x, y):  # type: ignore[no-untyped-def]
+    """Say whether the point's foot on the line lies between its ends."""
+    dx = line["x2_px"] - line["x1_px"]
+    dy = line["y2_px"] - line["y1_px"]
+    along = (x - line["x1_px"]) * dx + (y - line["y1_px"]) * dy
+    return 0.0 <= along <= dx * dx + dy * dy
+
+
+@kernel
+def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):  # type: ignore[no-untyped-def]
+    """Follow one track against one line; return +1 or -1 (along or against the normal) when a crossing has settled.
+
+    `track` is a TRACK row. The dead band is `band_px`, or `band_share` of the box height where that is more. A track
+    that ends on its new side settles at once: nothing more will come of it.
+    """
+    x, y = track["foot_x_px"], track["foot_y_px"]
+    x0, y0 = track["prev_foot_x_px"], track["prev_foot_y_px"]
+    if anchor == CENTRE:
+        x, y = 0.5 * (track["x1_px"] + track["x2_px"]), 0.5 * (track["y1_px"] + track["y2_px"])
+        x0, y0 = track["prev_centre_x_px"], track["prev_centre_y_px"]
+    band = max(band_px, band_share * (track["y2_px"] - track["y1_px"]))
+    ended = (track["flags"] & ENDED) != 0
+    offset = line_offset(line, x, y)
+    if not ended and x0 == x0:
+        offset0 = line_offset(line, x0, y0)
+        if state["side"] == 0 and abs(offset0) > band:
+            state["side"] = 1 if offset0 > 0.0 else -1
+        if (offset0 > 0.0) != (offset > 0.0):
+            part = offset0 / (offset0 - offset)
+            state["time_s"] = track["prev_time_s"] + (track["time_s"] - track["prev_time_s"]) * part
+            state["x_px"] = x0 + (x - x0) * part
+            state["y_px"] = y0 + (y - y0) * part
+            state["inside"] = within_ends(line, state["x_px"], state["y_px"])
+            state["bridged"] = track["flags"]
+    here = 0
+    if offset > band:
+        here = 1
+    elif offset < -band:
+        here = -1
+    if here == 0 or here == state["side"]:
+        # Leaving the frame over a line at its edge: the box is cut, its foot point stays within the band for ever.
+        cut = ended and (track["flags"] & AT_EDGE) != 0 and state["side"] != 0 and here == 0
+        if not (cut and (offset > 0.0) != (state["side"] > 0)):
+            state["pending"] = 0
+            return 0
+        here = -state["side"]
+    elif state["pending"] != here:
+        state["pending"] = here
+        state["pending_s"] = track["time_s"]
+    if not ended and track["time_s"] - state["pending_s"] < settle_s:
+        return 0
+    before = state["side"]
+    state["side"] = here
+    state["pending"] = 0
+    if before == 0 or state["inside"] == 0:
+        return 0
+    state["inside"] = 0
+    return here
+
+
+@kernel
+def direction_code(line, way):  # type: ignore[no-untyped-def]
+    """Return the index into DIRECTIONS of a crossing along (+1) or against (-1) the line's normal."""
+    base = 0
+    if line["has_flow"] == 0:
+        base = 4 if line["upright"] != 0 else 2
+    return base + (0 if way > 0 else 1)

@@ -1,0 +1,255 @@
+"""One track: what is known of a road user, how it moves on, takes a detection in and is shown to the rules."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from kernels._jit import kernel
+from kernels.motion import AXIS, axis_predict, axis_start, axis_update
+from kernels.records import AT_EDGE, CLASSES
+
+FREE, TENTATIVE, CONFIRMED = 0, 1, 2
+PERSON = CLASSES.index("person")
+
+#: The axes of a track: box centre, box size, foot point on the road (m).
+CX, CY, W, H, ROAD_X, ROAD_Y = range(6)
+
+SLOT = np.dtype(
+    [
+        ("axis", AXIS, (6,)),
+        ("box_px", "<f4", (4,)),
+        ("prev_box_px", "<f4", (4,)),
+        ("birth_box_px", "<f4", (4,)),
+        ("votes", "<f4", (len(CLASSES),)),
+        ("birth_s", "<f8"),
+        ("seen_s", "<f8"),
+        ("score_sum", "<f8"),
+        ("id", "<u4"),
+        ("hits", "<u4"),
+        ("score", "<f4"),
+        ("phase", "<u1"),
+        ("has_road", "<u1"),
+        ("person", "<u1"),
+        ("match", "<i2"),
+    ]
+)
+
+#: Settings: scores 0..1, times in s, noise as a share of the box's height (position, size) and height/s^2.
+SETTINGS = np.dtype(
+    [
+        ("score_high", "<f8"),
+        ("score_low", "<f8"),
+        ("score_birth", "<f8"),
+        ("cost_high", "<f8"),
+        ("cost_low", "<f8"),
+        ("confirm_s", "<f8"),
+        ("tentative_s", "<f8"),
+        ("lost_s", "<f8"),
+        ("birth_iou_max", "<f8"),
+        ("position_sd", "<f8"),
+        ("speed_sd", "<f8"),
+        ("accel_sd", "<f8"),
+        ("size_accel_sd", "<f8"),
+        ("widen_max", "<f8"),
+        ("frame_width_px", "<f8"),
+        ("frame_height_px", "<f8"),
+        ("road_accel_mps2", "<f8"),
+        ("speed_hits_min", "<u4"),
+        ("has_road", "<u4"),
+    ]
+)
+
+DEFAULTS = {
+    "score_high": 0.4,
+    "score_low": 0.1,
+    "score_birth": 0.4,
+    "cost_high": 0.85,
+    "cost_low": 0.6,
+    "confirm_s": 0.15,
+    "tentative_s": 0.25,
+    "lost_s": 1.5,
+    "birth_iou_max": 0.6,
+    "position_sd": 0.05,
+    "speed_sd": 4.0,
+    "accel_sd": 2.5,
+    "size_accel_sd": 1.0,
+    "widen_max": 0.8,
+    "road_accel_mps2": 2.5,
+    "speed_hits_min": 8,
+}
+
+
+@kernel
+def overlap(ax1, ay1, ax2, ay2, bx1, by1, bx2, by2):  # type: ignore[no-untyped-def]
+    """Return the intersection over union of two boxes, 0 where either is empty."""
+    width = min(ax2, bx2) - max(ax1, bx1)
+    height = min(ay2, by2) - max(ay1, by1)
+    if width <= 0.0 or height <= 0.0:
+        return 0.0
+    common = width * height
+    return common / ((ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - common)
+
+
+@kernel
+def association_cost(slot, xyxy_px, detection, score, widen_max):  # type: ignore[no-untyped-def]
+    """Return 1 - overlap of a track's predicted box with a detection, both widened by the track's uncertainty.
+
+    The widening is two deviations of the predicted centre, at most `widen_max` of the box. The cost rises slightly
+    with the centres' distance and falls with the score, which decides between equals.
+    """
+    axis = slot["axis"]
+    w, h = max(axis[W]["x"], 1.0), max(axis[H]["x"], 1.0)
+    x, y = axis[CX]["x"], axis[CY]["x"]
+    bx1, by1, bx2, by2 = xyxy_px[detection, 0], xyxy_px[detection, 1], xyxy_px[detection, 2], xyxy_px[detection, 3]
+    bw, bh = bx2 - bx1, by2 - by1
+    # A change of size that no vehicle makes between two frames: another object.
+    if bw * bh > 4.0 * w * h or w * h > 4.0 * bw * bh:
+        return 2.0
+    wide_x = min(2.0 * math.sqrt(axis[CX]["xx"]), widen_max * max(w, h))
+    wide_y = min(2.0 * math.sqrt(axis[CY]["xx"]), widen_max * h)
+    iou = overlap(
+        x - w / 2 - wide_x,
+        y - h / 2 - wide_y,
+        x + w / 2 + wide_x,
+        y + h / 2 + wide_y,
+        bx1 - wide_x,
+        by1 - wide_y,
+        bx2 + wide_x,
+        by2 + wide_y,
+    )
+    if iou <= 0.0:
+        return 2.0
+    far = math.hypot((bx1 + bx2) / 2 - x, (by1 + by2) / 2 - y) / (w + h)
+    return 1.0 - iou + 0.05 * far + 0.02 * (1.0 - score)
+
+
+@kernel
+def track_start(slot, settings, box_px, score, class_id, time_s, track_id):  # type: ignore[no-untyped-def]
+    """Begin a track in a free slot from one detection."""
+    w, h = box_px[2] - box_px[0], box_px[3] - box_px[1]
+    sd = settings["position_sd"] * h
+    axis = slot["axis"]
+    axis_start(axis[CX], (box_px[0] + box_px[2]) / 2.0, sd, settings["speed_sd"] * h)
+    axis_start(axis[CY], (box_px[1] + box_px[3]) / 2.0, sd, settings["speed_sd"] * h)
+    axis_start(axis[W], w, sd, 0.5 * h)
+    axis_start(axis[H], h, sd, 0.5 * h)
+    slot["has_road"] = 0
+    for k in range(4):
+        slot["box_px"][k] = box_px[k]
+        slot["birth_box_px"][k] = box_px[k]
+    for k in range(len(slot["votes"])):
+        slot["votes"][k] = 0.0
+    slot["votes"][class_id] = score
+    slot["birth_s"] = time_s
+    slot["seen_s"] = time_s
+    slot["score_sum"] = score
+    slot["score"] = score
+    slot["id"] = track_id
+    slot["hits"] = 1
+    slot["phase"] = TENTATIVE
+    slot["person"] = class_id == PERSON
+    slot["match"] = -1
+
+
+@kernel
+def track_predict(slot, settings, dt_s):  # type: ignore[no-untyped-def]
+    """Move every axis of a track ahead."""
+    axis = slot["axis"]
+    h = max(axis[H]["x"], 1.0)
+    axis_predict(axis[CX], dt_s, settings["accel_sd"] * h)
+    axis_predict(axis[CY], dt_s, settings["accel_sd"] * h)
+    axis_predict(axis[W], dt_s, settings["size_accel_sd"] * h)
+    axis_predict(axis[H], dt_s, settings["size_accel_sd"] * h)
+    if slot["has_road"] != 0:
+        axis_predict(axis[ROAD_X], dt_s, settings["road_accel_mps2"])
+        axis_predict(axis[ROAD_Y], dt_s, settings["road_accel_mps2"])
+
+
+@kernel
+def track_measure(slot, settings, box_px, score, class_id, to_road):  # type: ignore[no-untyped-def]
+    """Take a matched detection into a track: box, score, class vote, foot point on the road."""
+    axis = slot["axis"]
+    w, h = box_px[2] - box_px[0], box_px[3] - box_px[1]
+    # A weak detection is a less certain box.
+    sd = settings["position_sd"] * h * (1.0 if score >= settings["score_high"] else 2.0)
+    axis_update(axis[CX], (box_px[0] + box_px[2]) / 2.0, sd)
+    axis_update(axis[CY], (box_px[1] + box_px[3]) / 2.0, sd)
+    axis_update(axis[W], w, sd)
+    axis_update(axis[H], h, sd)
+    for k in range(4):
+        slot["box_px"][k] = box_px[k]
+    slot["votes"][class_id] += score
+    slot["score_sum"] += score
+    slot["score"] = score
+    slot["hits"] += 1
+    if settings["has_road"] != 0:
+        road_measure(slot, settings, (box_px[0] + box_px[2]) / 2.0, box_px[3], sd, to_road)
+
+
+@kernel
+def road_measure(slot, settings, x, y, sd_px, to_road):  # type: ignore[no-untyped-def]
+    """Take a foot point into the two road axes; its deviation in m follows from the local scale of the homography.
+
+    A point at or above the horizon is no road point and is left out.
+    """
+    depth = to_road[2, 0] * x + to_road[2, 1] * y + to_road[2, 2]
+    if depth <= 0.0:
+        return
+    road_x = (to_road[0, 0] * x + to_road[0, 1] * y + to_road[0, 2]) / depth
+    road_y = (to_road[1, 0] * x + to_road[1, 1] * y + to_road[1, 2]) / depth
+    # Jacobian of the homography: how many metres a pixel to the right and a pixel down are here.
+    xu = (to_road[0, 0] - road_x * to_road[2, 0]) / depth
+    xv = (to_road[0, 1] - road_x * to_road[2, 1]) / depth
+    yu = (to_road[1, 0] - road_y * to_road[2, 0]) / depth
+    yv = (to_road[1, 1] - road_y * to_road[2, 1]) / depth
+    sd_x = sd_px * math.sqrt(xu * xu + xv * xv)
+    sd_y = sd_px * math.sqrt(yu * yu + yv * yv)
+    axis = slot["axis"]
+    if slot["has_road"] == 0:
+        axis_start(axis[ROAD_X], road_x, sd_x, 20.0)
+        axis_start(axis[ROAD_Y], road_y, sd_y, 20.0)
+        slot["has_road"] = 1
+    else:
+        axis_update(axis[ROAD_X], road_x, sd_x)
+        axis_update(axis[ROAD_Y], road_y, sd_y)
+
+
+@kernel
+def publish(row, slot, number, settings, time_s, previous_s, previous_px, flags):  # type: ignore[no-untyped-def]
+    """Write a track's row for the rules. `previous_px` is its last observed box before this one."""
+    best = 0
+    for k in range(len(slot["votes"])):
+        if slot["votes"][k] > slot["votes"][best]:
+            best = k
+    box = slot["box_px"]
+    row["time_s"] = time_s
+    row["prev_time_s"] = previous_s
+    row["birth_s"] = slot["birth_s"]
+    row["id"] = slot["id"]
+    row["slot"] = number
+    row["class_id"] = best
+    row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"] = box[0], box[1], box[2], box[3]
+    row["foot_x_px"], row["foot_y_px"] = 0.5 * (box[0] + box[2]), box[3]
+    row["prev_foot_x_px"], row["prev_foot_y_px"] = 0.5 * (previous_px[0] + previous_px[2]), previous_px[3]
+    row["prev_centre_x_px"] = 0.5 * (previous_px[0] + previous_px[2])
+    row["prev_centre_y_px"] = 0.5 * (previous_px[1] + previous_px[3])
+    axis = slot["axis"]
+    row["vx_px_s"], row["vy_px_s"] = axis[CX]["v"], axis[CY]["v"]
+    row["score"] = slot["score_sum"] / slot["hits"]
+    row["hits"] = slot["hits"]
+    right, bottom = settings["frame_width_px"] - 2.0, settings["frame_height_px"] - 2.0
+    if box[0] < 1.0 or box[1] < 1.0 or box[2] > right or box[3] > bottom:
+        flags |= AT_EDGE
+    row["flags"] = flags
+    row["foot_x_m"], row["foot_y_m"], row["speed_mps"], row["speed_sd_mps"] = math.nan, math.nan, math.nan, math.nan
+    if slot["has_road"] == 0:
+        return
+    rx, ry = axis[ROAD_X], axis[ROAD_Y]
+    row["foot_x_m"], row["foot_y_m"] = rx["x"], ry["x"]
+    speed = math.hypot(rx["v"], ry["v"])
+    sd = math.sqrt(max(rx["vv"], ry["vv"]))
+    # Withheld when too wide: a speed is only given with a deviation that makes it worth having.
+    if slot["hits"] >= settings["speed_hits_min"] and sd <= 1.0 + 0.2 * speed:
+        row["speed_mps"], row["speed_sd_mps"] = speed, sd

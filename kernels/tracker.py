@@ -1,0 +1,177 @@
+"""Multi-object tracking over columns: detections of one frame in, confirmed tracks out; every lifetime in seconds.
+
+Association in passes as in ByteTrack (Zhang et al., ECCV 2022, section 3): strong detections to known tracks, weak ones
+to the tracks still unmatched, the rest to unconfirmed ones. The overlap is taken between boxes widened by the track's
+own uncertainty, so that a young track, a long gap or a low frame rate is no special case.
+"""
+
+from __future__ import annotations
+
+import math
+
+from kernels._jit import kernel
+from kernels.assign import assign
+from kernels.records import ENDED, MAX_DETECTIONS, MAX_TRACKS, OBSERVED, RELINKED
+from kernels.track import (
+    CONFIRMED,
+    FREE,
+    PERSON,
+    TENTATIVE,
+    association_cost,
+    overlap,
+    publish,
+    track_measure,
+    track_predict,
+    track_start,
+)
+
+#: Rows of scratch that one step needs.
+WORK = MAX_TRACKS + MAX_DETECTIONS + 2
+
+
+@kernel
+def match_pass(  # type: ignore[no-untyped-def]
+    slots, settings, columns, wanted, gate, xyxy_px, score, class_id, cost, work, index
+):
+    """Pair the tracks wanted in this pass with the detections wanted; write `match` of both sides.
+
+    `wanted` is (phase, least score, longest time since seen in s, now in s). `columns` is i4[5, k]: the tracks and the
+    detections in this pass, the pairing's two results, the owner of each detection. `cost` is f4 scratch.
+    """
+    n = 0
+    m = 0
+    for i in range(len(slots)):
+        slot = slots[i]
+        if slot["match"] < 0 and slot["phase"] == wanted[0] and wanted[3] - slot["seen_s"] <= wanted[2]:
+            columns[0, n] = i
+            n += 1
+    for j in range(len(score)):
+        if columns[4, j] < 0 and score[j] >= wanted[1]:
+            columns[1, m] = j
+            m += 1
+    if n == 0 or m == 0:
+        return 0
+    for a in range(n):
+        slot = slots[columns[0, a]]
+        for b in range(m):
+            j = columns[1, b]
+            if (class_id[j] == PERSON) != (slot["person"] != 0):
+                cost[a, b] = 2.0
+            else:
+                cost[a, b] = association_cost(slot, xyxy_px, j, score[j], settings["widen_max"])
+    pairs = assign(cost, n, m, gate, columns[2], columns[3], work, index)
+    for a in range(n):
+        if columns[2, a] >= 0:
+            j = columns[1, columns[2, a]]
+            slots[columns[0, a]]["match"] = j
+            columns[4, j] = columns[0, a]
+    return pairs
+
+
+@kernel
+def associate(slots, settings, time_s, dt_s, xyxy_px, score, class_id, cost, work, index, columns):  # type: ignore[no-untyped-def]
+    """Run the passes of association; leaves `match` in the slots and the owner of each detection in columns[4]."""
+    columns[4, : len(score)] = -1
+    slots["match"][:] = -1
+    high, low = settings["score_high"], settings["score_low"]
+    # Seen in the step before, whatever the frame rate.
+    recent_s = dt_s + 1e-6
+    wanted = (CONFIRMED, high, math.inf, time_s)
+    match_pass(slots, settings, columns, wanted, settings["cost_high"], xyxy_px, score, class_id, cost, work, index)
+    wanted = (CONFIRMED, low, max(recent_s, settings["tentative_s"]), time_s)
+    match_pass(slots, settings, columns, wanted, settings["cost_low"], xyxy_px, score, class_id, cost, work, index)
+    wanted = (TENTATIVE, low, math.inf, time_s)
+    match_pass(slots, settings, columns, wanted, settings["cost_high"], xyxy_px, score, class_id, cost, work, index)
+
+
+@kernel
+def tracker_step(slots, settings, clock, next_id, xyxy_px, score, class_id, to_road, cost, work, index, columns, out):  # type: ignore[no-untyped-def]
+    """Advance all tracks of a camera by one frame; return how many TRACK rows of `out` were written.
+
+    `slots` SLOT[MAX_TRACKS], `settings` and `clock` one row each, `next_id` u4[1], detections as columns. Rows are the
+    confirmed tracks seen in this frame, and once more, flagged ENDED, those that are given up.
+    """
+    time_s, dt_s = clock["time_s"], clock["dt_s"]
+    for i in range(len(slots)):
+        if slots[i]["phase"] != FREE:
+            track_predict(slots[i], settings, dt_s)
+    associate(slots, settings, time_s, dt_s, xyxy_px, score, class_id, cost, work, index, columns)
+    rows = 0
+    for i in range(len(slots)):
+        slot = slots[i]
+        if slot["phase"] == FREE:
+            continue
+        j = slot["match"]
+        gap_s = time_s - slot["seen_s"]
+        if j < 0:
+            # A tentative track may miss one frame at any frame rate, a confirmed one as long as it may be hidden.
+            patience_s = settings["lost_s"] if slot["phase"] == CONFIRMED else max(settings["tentative_s"], 1.5 * dt_s)
+            if gap_s > patience_s:
+                if slot["phase"] == CONFIRMED:
+                    publish(out[rows], slot, i, settings, slot["seen_s"], slot["seen_s"], slot["box_px"], ENDED)
+                    rows += 1
+                slot["phase"] = FREE
+            continue
+        previous_s = slot["seen_s"]
+        flags = OBSERVED
+        if gap_s > min(1.5 * dt_s, settings["lost_s"]):
+            flags |= RELINKED
+        slot["prev_box_px"][:] = slot["box_px"]
+        track_measure(slot, settings, xyxy_px[j], score[j], class_id[j], to_road)
+        slot["seen_s"] = time_s
+        if slot["phase"] == TENTATIVE:
+            if time_s - slot["birth_s"] < settings["confirm_s"] - 1e-9 or slot["hits"] < 2:
+                continue
+            # The rules' first step spans the whole unconfirmed time: a line crossed in it is crossed all the same.
+            slot["phase"] = CONFIRMED
+            publish(out[rows], slot, i, settings, time_s, slot["birth_s"], slot["birth_box_px"], OBSERVED)
+        else:
+            publish(out[rows], slot, i, settings, time_s, previous_s, slot["prev_box_px"], flags)
+        rows += 1
+    births(slots, settings, time_s, next_id, xyxy_px, score, class_id, columns)
+    return rows
+
+
+@kernel
+def births(slots, settings, time_s, next_id, xyxy_px, score, class_id, columns):  # type: ignore[no-untyped-def]
+    """Begin a track for each strong detection that belongs to none and doubles none; return how many."""
+    born = 0
+    free = 0
+    for j in range(len(score)):
+        if columns[4, j] >= 0 or score[j] < settings["score_birth"]:
+            continue
+        double = False
+        for i in range(len(slots)):
+            box = slots[i]["box_px"]
+            if (
+                slots[i]["phase"] != FREE
+                and slots[i]["seen_s"] == time_s
+                and (slots[i]["person"] != 0) == (class_id[j] == PERSON)
+                and overlap(box[0], box[1], box[2], box[3], xyxy_px[j, 0], xyxy_px[j, 1], xyxy_px[j, 2], xyxy_px[j, 3])
+                > settings["birth_iou_max"]
+            ):
+                double = True
+                break
+        if double:
+            continue
+        while free < len(slots) and slots[free]["phase"] != FREE:
+            free += 1
+        if free == len(slots):
+            break
+        track_start(slots[free], settings, xyxy_px[j], score[j], class_id[j], time_s, next_id[0])
+        next_id[0] += 1
+        born += 1
+    return born
+
+
+@kernel
+def tracker_end(slots, settings, out):  # type: ignore[no-untyped-def]
+    """End every track (the stream ends or a new epoch begins); return how many ENDED rows of `out` were written."""
+    rows = 0
+    for i in range(len(slots)):
+        slot = slots[i]
+        if slot["phase"] == CONFIRMED:
+            publish(out[rows], slot, i, settings, slot["seen_s"], slot["seen_s"], slot["box_px"], ENDED)
+            rows += 1
+        slot["phase"] = FREE
+    return rows
