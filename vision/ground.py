@@ -1,0 +1,180 @@
+"""The ground homography of a camera: fitted to points that are known in the picture and on the road plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+#: A fit that misses a point by more than this share of the points' extent on the road is no fit.
+RESIDUAL_SHARE_MAX = 0.1
+#: Condition number of the normalised homography beyond which the fourth digit of a pixel decides about metres.
+CONDITION_MAX = 1e4
+#: Metres a pixel, at the mean of the points: beyond it no road user is larger than a pixel.
+SCALE_MAX_M_PX = 5.0
+#: Plane coordinates beyond this are of a national grid and are counted from their mean: tracks hold 32-bit floats.
+_GRID_M = 10_000.0
+#: Condition number beyond which a matrix is not inverted.
+_SINGULAR = 1e9
+
+
+class GroundError(Exception):
+    """The points determine no homography; the message is the end of a sentence."""
+
+
+@dataclass(frozen=True)
+class GroundFit:
+    """A ground homography and how far it can be believed.
+
+    `to_road` turns pixels into metres from `origin_m`, `from_road` does the reverse; both are scaled so that the third
+    homogeneous coordinate is positive in front of the horizon: not positive means that the point is no road.
+    Errors are distances in metres at the points; `holdout_*` leaves each point out in turn, NaN below 5 points.
+    """
+
+    image_px: np.ndarray  # f8[n, 2]
+    plane_m: np.ndarray  # f8[n, 2], from origin_m
+    origin_m: tuple[float, float]
+    to_road: np.ndarray  # f8[3, 3]
+    from_road: np.ndarray  # f8[3, 3]
+    residual_rms_m: float
+    residual_max_m: float
+    holdout_rms_m: float
+    holdout_max_m: float
+    condition: float
+
+
+def fit_ground(image_px: np.ndarray, plane_m: np.ndarray) -> GroundFit:
+    """Fit the homography of a road plane to n >= 4 pairs of points; a GroundError says why there is none."""
+    image = np.asarray(image_px, np.float64)
+    plane = np.asarray(plane_m, np.float64)
+    origin = np.round(plane.mean(axis=0)) if np.abs(plane).max() > _GRID_M else np.zeros(2)
+    plane = plane - origin
+    to_road, condition = _solve(image, plane)
+    from_road = _positive(np.linalg.inv(to_road), plane)
+    errors = _distances(to_road, image, plane)
+    _refuse(to_road, image, plane, errors, condition)
+    held = np.full(1, np.nan)
+    if len(image) >= 5:
+        held = np.array([_held_out(image, plane, left_out) for left_out in range(len(image))])
+    return GroundFit(
+        image_px=image,
+        plane_m=plane,
+        origin_m=(float(origin[0]), float(origin[1])),
+        to_road=to_road,
+        from_road=from_road,
+        residual_rms_m=_rms(errors),
+        residual_max_m=float(errors.max()),
+        holdout_rms_m=_rms(held),
+        holdout_max_m=float(held.max()),
+        condition=condition,
+    )
+
+
+def transform(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return f8[n, 2], the points f8[n, 2] under a homography; NaN where the third coordinate is not positive."""
+    mapped = np.column_stack([points, np.ones(len(points))]) @ homography.T
+    depth = np.where(mapped[:, 2] > 0.0, mapped[:, 2], np.nan)
+    return mapped[:, :2] / depth[:, None]
+
+
+def _solve(image: np.ndarray, plane: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the homography and its condition number in normalised coordinates.
+
+    The direct linear transform with normalised points (Hartley, "In Defense of the Eight-Point Algorithm", 1997), then
+    Gauss-Newton on the distance in the picture: clicks are what is uncertain, not the survey.
+    """
+    image_norm, plane_norm = _normaliser(image), _normaliser(plane)
+    source, target = transform(image_norm, image), transform(plane_norm, plane)
+    rows = []
+    for (x, y), (u, v) in zip(source, target, strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y, -u], [0, 0, 0, x, y, 1, -v * x, -v * y, -v]]
+    _, spread, vectors = np.linalg.svd(np.array(rows))
+    if spread[7] < 1e-9 * spread[0]:
+        raise GroundError("determines no homography; allowed: 4 or more points, no three of four on one line")
+    inner = vectors[-1].reshape(3, 3)
+    condition = float(np.linalg.cond(inner))
+    if not np.isfinite(condition) or condition > _SINGULAR:
+        raise GroundError("determines no homography: the points lie nearly on one line; spread them out")
+    if len(image) > 4:
+        refined = _refine(np.linalg.inv(inner), target, source)
+        inner = np.linalg.inv(refined) if np.linalg.cond(refined) < _SINGULAR else inner
+    return _positive(np.linalg.inv(plane_norm) @ inner @ image_norm, image), condition
+
+
+def _refine(homography: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the homography with the least squared distance to the targets, from a start near it."""
+    best = homography / np.linalg.norm(homography)
+    for _ in range(10):
+        mapped = np.column_stack([source, np.ones(len(source))]) @ best.T
+        if np.any(np.abs(mapped[:, 2]) < 1e-12):
+            return best
+        found = mapped[:, :2] / mapped[:, 2:]
+        slopes = np.zeros((len(source), 2, 9))
+        ray = np.column_stack([source, np.ones(len(source))]) / mapped[:, 2:]
+        slopes[:, 0, 0:3], slopes[:, 1, 3:6] = ray, ray
+        slopes[:, :, 6:9] = -found[:, :, None] * ray[:, None, :]
+        change = np.linalg.lstsq(slopes.reshape(-1, 9), (target - found).ravel(), rcond=1e-12)[0].reshape(3, 3)
+        trial = best + change
+        trial /= np.linalg.norm(trial)
+        if not np.all(np.isfinite(trial)) or _misfit(trial, source, target) >= _misfit(best, source, target):
+            return best
+        best = trial
+    return best
+
+
+def _misfit(homography: np.ndarray, source: np.ndarray, target: np.ndarray) -> float:
+    mapped = np.column_stack([source, np.ones(len(source))]) @ homography.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.nan_to_num(np.sum((mapped[:, :2] / mapped[:, 2:] - target) ** 2), nan=np.inf))
+
+
+def _normaliser(points: np.ndarray) -> np.ndarray:
+    """Return the similarity that brings points to mean 0 and mean distance sqrt(2)."""
+    centre = points.mean(axis=0)
+    spread = np.linalg.norm(points - centre, axis=1).mean()
+    if not spread > 0.0:
+        raise GroundError("has all its points in one place; allowed: 4 or more points, no three of four on one line")
+    scale = np.sqrt(2.0) / spread
+    return np.array([[scale, 0.0, -scale * centre[0]], [0.0, scale, -scale * centre[1]], [0.0, 0.0, 1.0]])
+
+
+def _positive(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return the homography scaled so that the third coordinate is 1 at the mean of the points."""
+    depth = np.column_stack([points, np.ones(len(points))]) @ homography[2]
+    if not (np.all(depth > 0.0) or np.all(depth < 0.0)):
+        raise GroundError("puts the horizon between its points: they are in another order or one is far off")
+    return homography / depth.mean()
+
+
+def _distances(to_road: np.ndarray, image: np.ndarray, plane: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(transform(to_road, image) - plane, axis=1)
+
+
+def _held_out(image: np.ndarray, plane: np.ndarray, left_out: int) -> float:
+    """Return how far (m) the fit to all other points misses one; infinite where the others determine none."""
+    kept = np.arange(len(image)) != left_out
+    try:
+        to_road, _ = _solve(image[kept], plane[kept])
+    except GroundError:
+        return np.inf
+    error = _distances(to_road, image[~kept], plane[~kept])[0]
+    return float(error) if np.isfinite(error) else np.inf
+
+
+def _rms(errors: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(errors**2)))
+
+
+def _refuse(to_road: np.ndarray, image: np.ndarray, plane: np.ndarray, errors: np.ndarray, condition: float) -> None:
+    """Raise a GroundError for a fit that nobody should measure with."""
+    extent = float(np.linalg.norm(np.ptp(plane, axis=0)))
+    worst = int(errors.argmax())
+    if not errors.max() <= RESIDUAL_SHARE_MAX * extent:
+        off = f"point {worst + 1} is off by {errors[worst]:.2f} m"
+        raise GroundError(f"does not fit: {off}; allowed: {RESIDUAL_SHARE_MAX * extent:.2f} m (check its coordinates)")
+    if condition > CONDITION_MAX:
+        raise GroundError(f"has condition {condition:.0f}; allowed: {CONDITION_MAX:.0f} (spread the points out)")
+    middle = transform(to_road, image.mean(axis=0) + np.array([[0.0, 0.0], [1.0, 0.0]]))
+    scale = float(np.linalg.norm(middle[1] - middle[0]))
+    if not scale <= SCALE_MAX_M_PX:
+        raise GroundError(f"makes a pixel {scale:.1f} m wide; allowed: {SCALE_MAX_M_PX:g} m (is plane_m in metres?)")
