@@ -1,0 +1,1 @@
+"""Decoding: video files into fitted frames, one process a camera."""
