@@ -1,0 +1,1 @@
+"""Where events go: the record store, its reader, exports, and the log of tracks."""
