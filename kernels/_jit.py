@@ -56,6 +56,6 @@ def kernel(function: _F) -> _F:
     before = numba_config.CACHE_DIR
     numba_config.CACHE_DIR = str(_FOLDER) if _FOLDER else ""
     try:
-        return numba.njit(cache=_FOLDER is not None, nogil=True, fastmath=False)(function)  # type: ignore[no-any-return]
+        return numba.njit(cache=_FOLDER is not None, nogil=True, fastmath=False)(function)
     finally:
         numba_config.CACHE_DIR = before

@@ -14,7 +14,7 @@ from kernels._jit import kernel
 
 
 @kernel
-def assign(cost, n, m, gate, column_of, row_of, work, index):  # type: ignore[no-untyped-def]
+def assign(cost, n, m, gate, column_of, row_of, work, index):
     """Fill `column_of[n]` and `row_of[m]` (-1: none) for cost[:n, :m] and return the number of pairs.
 
     `work` is f8[4, k] and `index` i4[6, k] of scratch with k >= n + m + 2.
@@ -44,7 +44,7 @@ def assign(cost, n, m, gate, column_of, row_of, work, index):  # type: ignore[no
 
 
 @kernel
-def component(cost, n, m, gate, seed, index):  # type: ignore[no-untyped-def]
+def component(cost, n, m, gate, seed, index):
     """Collect the rows (index[2]) and columns (index[3]) connected to row `seed`; return how many of each."""
     row_label, column_label, rows, columns = index[0], index[1], index[2], index[3]
     rows[0] = seed
@@ -74,7 +74,7 @@ def component(cost, n, m, gate, seed, index):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def solve(cost, gate, near, n, far, m, flipped, column_of, row_of, work, index):  # type: ignore[no-untyped-def]
+def solve(cost, gate, near, n, far, m, flipped, column_of, row_of, work, index):
     """Assign n `near` items to m >= n `far` items by least cost; return the pairs below the gate.
 
     `flipped`: near items are columns of `cost`. Potentials and slacks live in `work`, links in index[4:6].

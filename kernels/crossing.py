@@ -13,7 +13,8 @@ from kernels._jit import kernel
 from kernels.records import AT_EDGE, ENDED
 
 #: Where one track stands to one line. `side` is the settled side (0: none yet), `pending` the side it may settle on
-#: since `pending_s`; the last passage through the line lies at `time_s` if `inside` its ends.
+#: since `pending_s`; the last passage through the line lies at `time_s` if `inside` its ends. `near`: it has crossed
+#: and not been well away from the line since.
 CROSSING = np.dtype(
     [
         ("time_s", "<f8"),
@@ -24,32 +25,38 @@ CROSSING = np.dtype(
         ("pending", "<i1"),
         ("inside", "<u1"),
         ("bridged", "<u1"),
+        ("near", "<u1"),
     ]
 )
+
+#: After a crossing the line is armed again once the point has been so many dead bands away: a box that flickers near
+#: the line it has just crossed does not cross back.
+REARM_BANDS = 2.5
 
 FOOT, CENTRE = 0, 1
 ANCHORS = ("foot", "centre")
 
 
 @kernel
-def crossing_reset(state):  # type: ignore[no-untyped-def]
+def crossing_reset(state):
     """Forget a track: no side, no passage."""
     state["side"] = 0
     state["pending"] = 0
     state["inside"] = 0
     state["bridged"] = 0
+    state["near"] = 0
     state["pending_s"] = 0.0
     state["time_s"] = 0.0
 
 
 @kernel
-def line_offset(line, x, y):  # type: ignore[no-untyped-def]
+def line_offset(line, x, y):
     """Return the signed distance of a point from the line in px, positive on the side its normal points to."""
     return (x - line["x1_px"]) * line["nx"] + (y - line["y1_px"]) * line["ny"]
 
 
 @kernel
-def within_ends(line, x, y):  # type: ignore[no-untyped-def]
+def within_ends(line, x, y):
     """Say whether the point's foot on the line lies between its ends."""
     dx = line["x2_px"] - line["x1_px"]
     dy = line["y2_px"] - line["y1_px"]
@@ -58,11 +65,12 @@ def within_ends(line, x, y):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):  # type: ignore[no-untyped-def]
+def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
     """Follow one track against one line; return +1 or -1 (along or against the normal) when a crossing has settled.
 
     `track` is a TRACK row. The dead band is `band_px`, or `band_share` of the box height where that is more. A track
-    that ends on its new side settles at once: nothing more will come of it.
+    that ends on its new side settles at once: nothing more will come of it. After a crossing the next one counts only
+    when the point has been well away from the line in between.
     """
     x, y = track["foot_x_px"], track["foot_y_px"]
     x0, y0 = track["prev_foot_x_px"], track["prev_foot_y_px"]
@@ -72,6 +80,11 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):  #
     band = max(band_px, band_share * (track["y2_px"] - track["y1_px"]))
     ended = (track["flags"] & ENDED) != 0
     offset = line_offset(line, x, y)
+    if abs(offset) > REARM_BANDS * band:
+        state["near"] = 0
+    if ended:
+        # No more evidence will come: the last side holds from closer to the line.
+        band /= REARM_BANDS
     if not ended and x0 == x0:
         offset0 = line_offset(line, x0, y0)
         if state["side"] == 0 and abs(offset0) > band:
@@ -106,11 +119,14 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):  #
     if before == 0 or state["inside"] == 0:
         return 0
     state["inside"] = 0
+    if state["near"] != 0:
+        return 0
+    state["near"] = abs(offset) <= REARM_BANDS * band
     return here
 
 
 @kernel
-def direction_code(line, way):  # type: ignore[no-untyped-def]
+def direction_code(line, way):
     """Return the index into DIRECTIONS of a crossing along (+1) or against (-1) the line's normal."""
     base = 0
     if line["has_flow"] == 0:

@@ -8,7 +8,7 @@ from kernels._jit import kernel
 
 
 @kernel
-def segment_crossing(line, px, py, qx, qy, margin_px):  # type: ignore[no-untyped-def]
+def segment_crossing(line, px, py, qx, qy, margin_px):
     """Return where the way from p to q passes through a line, as a fraction of that way; -1 where it does not.
 
     `line` is a LINE row; passages up to `margin_px` beyond its ends count. A point on the line is on the side the
@@ -31,7 +31,7 @@ def segment_crossing(line, px, py, qx, qy, margin_px):  # type: ignore[no-untype
 
 
 @kernel
-def inside_polygon(points, x, y):  # type: ignore[no-untyped-def]
+def inside_polygon(points, x, y):
     """Say whether a point lies in a polygon f8[n, 2] by the even-odd rule.
 
     Edges are half open, so of two polygons that share an edge a point on it lies in exactly one.
@@ -53,7 +53,7 @@ def inside_polygon(points, x, y):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def polygon_area(points):  # type: ignore[no-untyped-def]
+def polygon_area(points):
     """Return the area of a polygon f8[n, 2] in squared units of its points, whichever way round it is drawn."""
     n = len(points)
     twice = 0.0
@@ -67,7 +67,7 @@ def polygon_area(points):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def road_point(to_road, x, y):  # type: ignore[no-untyped-def]
+def road_point(to_road, x, y):
     """Return the road point (x_m, y_m) seen at a pixel; NaN at and above the horizon.
 
     `to_road` is f8[3, 3], scaled so that its third coordinate is positive on the road side of the horizon.
@@ -81,7 +81,7 @@ def road_point(to_road, x, y):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def metres_per_px(to_road, x, y):  # type: ignore[no-untyped-def]
+def metres_per_px(to_road, x, y):
     """Return how far (m) the road point moves for a step of one pixel in the worst direction; NaN above the horizon.
 
     The larger singular value of the homography's Jacobian.

@@ -1,4 +1,4 @@
-"""The state of a signal from the pixels of its lamps: what is lit is judged against what the same lamp looked like dark."""
+"""The state of a signal from the pixels of its lamps: a lamp is lit or dark against what it looked like before."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CONTRAST = 24.0
 
 
 @kernel
-def lamp_level(lamp, which):  # type: ignore[no-untyped-def]
+def lamp_level(lamp, which):
     """Return how strongly a lamp shines in its own colour: brightness plus chroma towards it (0..about 400)."""
     red = lamp["v"] - 128.0
     blue = lamp["u"] - 128.0
@@ -57,7 +57,7 @@ def lamp_level(lamp, which):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def lamps_lit(memory, lamps, dt_s):  # type: ignore[no-untyped-def]
+def lamps_lit(memory, lamps, dt_s):
     """Return the bits of the lamps that are lit (1 red, 2 amber, 4 green) and follow their dark and lit levels."""
     lowest, highest = np.inf, -np.inf
     for k in range(3):
@@ -87,7 +87,7 @@ def lamps_lit(memory, lamps, dt_s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def lamp_state(bits):  # type: ignore[no-untyped-def]
+def lamp_state(bits):
     """Return the state of a signal whose lit lamps are these bits (1 red, 2 amber, 4 green)."""
     if bits == 0:
         return DARK
@@ -103,7 +103,7 @@ def lamp_state(bits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def signal_change(signal, memory, state, since_s, sd_s):  # type: ignore[no-untyped-def]
+def signal_change(signal, memory, state, since_s, sd_s):
     """Give a SIGNAL row a new state since `since_s`; its deviation is the worst of the two changes it tells of."""
     signal["prev_state"], signal["prev_since_s"] = signal["state"], signal["since_s"]
     if stops_traffic(state) and not stops_traffic(signal["state"]):
@@ -114,7 +114,7 @@ def signal_change(signal, memory, state, since_s, sd_s):  # type: ignore[no-unty
 
 
 @kernel
-def signal_step(signal, memory, lamps, time_s):  # type: ignore[no-untyped-def]
+def signal_step(signal, memory, lamps, time_s):
     """Take one frame's lamp pixels, LAMP[3], into a SIGNAL row; return 1 where its state changed.
 
     The deviation of a change's time is that of a moment somewhere between two frames: interval / sqrt(12). After

@@ -15,7 +15,7 @@ AXIS = np.dtype([("x", "<f8"), ("v", "<f8"), ("xx", "<f8"), ("xv", "<f8"), ("vv"
 
 
 @kernel
-def axis_start(axis, x, x_sd, v_sd):  # type: ignore[no-untyped-def]
+def axis_start(axis, x, x_sd, v_sd):
     """Set an axis to a first measurement `x` with deviation `x_sd`; velocity 0 with deviation `v_sd`."""
     axis["x"] = x
     axis["v"] = 0.0
@@ -25,7 +25,7 @@ def axis_start(axis, x, x_sd, v_sd):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def axis_predict(axis, dt_s, accel_sd):  # type: ignore[no-untyped-def]
+def axis_predict(axis, dt_s, accel_sd):
     """Move an axis `dt_s` ahead; `accel_sd` is the acceleration noise in units/s^2 over one second."""
     q = accel_sd * accel_sd
     axis["x"] += axis["v"] * dt_s
@@ -35,7 +35,7 @@ def axis_predict(axis, dt_s, accel_sd):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def axis_update(axis, z, z_sd):  # type: ignore[no-untyped-def]
+def axis_update(axis, z, z_sd):
     """Take a measurement `z` with deviation `z_sd` into an axis."""
     s = axis["xx"] + z_sd * z_sd
     gain_x = axis["xx"] / s

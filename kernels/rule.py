@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
@@ -60,7 +61,7 @@ class Rule:
     """
 
     type: str
-    config: type[RuleConfig]
+    config: builtins.type[RuleConfig]
     event: np.dtype
     prepare: Callable[[Any, Any], Prepared]
     step: Callable[..., int]

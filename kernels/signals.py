@@ -7,7 +7,7 @@ from kernels.records import RED, RED_AMBER, UNKNOWN
 
 
 @kernel
-def state_at(signal, time_s):  # type: ignore[no-untyped-def]
+def state_at(signal, time_s):
     """Return (state, since when in s) of a SIGNAL row at `time_s`; UNKNOWN before the state before the present one.
 
     A state that stops traffic counts from the onset of its red, so that red and amber is no fresh start.
@@ -24,6 +24,6 @@ def state_at(signal, time_s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def stops_traffic(state):  # type: ignore[no-untyped-def]
+def stops_traffic(state):
     """Say whether a state forbids entering: red, also with amber."""
     return state in (RED, RED_AMBER)

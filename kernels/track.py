@@ -53,6 +53,7 @@ SETTINGS = np.dtype(
         ("accel_sd", "<f8"),
         ("size_accel_sd", "<f8"),
         ("widen_max", "<f8"),
+        ("size_change", "<f8"),
         ("frame_width_px", "<f8"),
         ("frame_height_px", "<f8"),
         ("road_accel_mps2", "<f8"),
@@ -65,24 +66,25 @@ DEFAULTS = {
     "score_high": 0.4,
     "score_low": 0.1,
     "score_birth": 0.4,
-    "cost_high": 0.85,
-    "cost_low": 0.6,
+    "cost_high": 0.7,
+    "cost_low": 0.5,
     "confirm_s": 0.15,
     "tentative_s": 0.25,
     "lost_s": 1.5,
     "birth_iou_max": 0.6,
     "position_sd": 0.05,
     "speed_sd": 4.0,
-    "accel_sd": 2.5,
+    "accel_sd": 1.8,
     "size_accel_sd": 1.0,
-    "widen_max": 0.8,
+    "widen_max": 0.5,
+    "size_change": 0.6,
     "road_accel_mps2": 2.5,
     "speed_hits_min": 8,
 }
 
 
 @kernel
-def overlap(ax1, ay1, ax2, ay2, bx1, by1, bx2, by2):  # type: ignore[no-untyped-def]
+def overlap(ax1, ay1, ax2, ay2, bx1, by1, bx2, by2):
     """Return the intersection over union of two boxes, 0 where either is empty."""
     width = min(ax2, bx2) - max(ax1, bx1)
     height = min(ay2, by2) - max(ay1, by1)
@@ -93,7 +95,7 @@ def overlap(ax1, ay1, ax2, ay2, bx1, by1, bx2, by2):  # type: ignore[no-untyped-
 
 
 @kernel
-def association_cost(slot, xyxy_px, detection, score, widen_max):  # type: ignore[no-untyped-def]
+def association_cost(slot, xyxy_px, detection, score, widen_max, size_change):
     """Return 1 - overlap of a track's predicted box with a detection, both widened by the track's uncertainty.
 
     The widening is two deviations of the predicted centre, at most `widen_max` of the box. The cost rises slightly
@@ -104,8 +106,10 @@ def association_cost(slot, xyxy_px, detection, score, widen_max):  # type: ignor
     x, y = axis[CX]["x"], axis[CY]["x"]
     bx1, by1, bx2, by2 = xyxy_px[detection, 0], xyxy_px[detection, 1], xyxy_px[detection, 2], xyxy_px[detection, 3]
     bw, bh = bx2 - bx1, by2 - by1
-    # A change of size that no vehicle makes between two frames: another object.
-    if bw * bh > 4.0 * w * h or w * h > 4.0 * bw * bh:
+    # A change of size that no vehicle makes in the time: another object, or two that were taken for one.
+    if abs(bw - w) > size_change * min(bw, w) + 2.0 * math.sqrt(axis[W]["xx"]):
+        return 2.0
+    if abs(bh - h) > size_change * min(bh, h) + 2.0 * math.sqrt(axis[H]["xx"]):
         return 2.0
     wide_x = min(2.0 * math.sqrt(axis[CX]["xx"]), widen_max * max(w, h))
     wide_y = min(2.0 * math.sqrt(axis[CY]["xx"]), widen_max * h)
@@ -126,7 +130,7 @@ def association_cost(slot, xyxy_px, detection, score, widen_max):  # type: ignor
 
 
 @kernel
-def track_start(slot, settings, box_px, score, class_id, time_s, track_id):  # type: ignore[no-untyped-def]
+def track_start(slot, settings, box_px, score, class_id, time_s, track_id):
     """Begin a track in a free slot from one detection."""
     w, h = box_px[2] - box_px[0], box_px[3] - box_px[1]
     sd = settings["position_sd"] * h
@@ -154,7 +158,7 @@ def track_start(slot, settings, box_px, score, class_id, time_s, track_id):  # t
 
 
 @kernel
-def track_predict(slot, settings, dt_s):  # type: ignore[no-untyped-def]
+def track_predict(slot, settings, dt_s):
     """Move every axis of a track ahead."""
     axis = slot["axis"]
     h = max(axis[H]["x"], 1.0)
@@ -168,7 +172,7 @@ def track_predict(slot, settings, dt_s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def track_measure(slot, settings, box_px, score, class_id, to_road):  # type: ignore[no-untyped-def]
+def track_measure(slot, settings, box_px, score, class_id, to_road):
     """Take a matched detection into a track: box, score, class vote, foot point on the road."""
     axis = slot["axis"]
     w, h = box_px[2] - box_px[0], box_px[3] - box_px[1]
@@ -189,7 +193,7 @@ def track_measure(slot, settings, box_px, score, class_id, to_road):  # type: ig
 
 
 @kernel
-def road_measure(slot, settings, x, y, sd_px, to_road):  # type: ignore[no-untyped-def]
+def road_measure(slot, settings, x, y, sd_px, to_road):
     """Take a foot point into the two road axes; its deviation in m follows from the local scale of the homography.
 
     A point at or above the horizon is no road point and is left out.
@@ -217,7 +221,7 @@ def road_measure(slot, settings, x, y, sd_px, to_road):  # type: ignore[no-untyp
 
 
 @kernel
-def publish(row, slot, number, settings, time_s, previous_s, previous_px, flags):  # type: ignore[no-untyped-def]
+def publish(row, slot, number, settings, time_s, previous_s, previous_px, flags):
     """Write a track's row for the rules. `previous_px` is its last observed box before this one."""
     best = 0
     for k in range(len(slot["votes"])):

@@ -30,9 +30,7 @@ WORK = MAX_TRACKS + MAX_DETECTIONS + 2
 
 
 @kernel
-def match_pass(  # type: ignore[no-untyped-def]
-    slots, settings, columns, wanted, gate, xyxy_px, score, class_id, cost, work, index
-):
+def match_pass(slots, settings, columns, wanted, gate, xyxy_px, score, class_id, cost, work, index):
     """Pair the tracks wanted in this pass with the detections wanted; write `match` of both sides.
 
     `wanted` is (phase, least score, longest time since seen in s, now in s). `columns` is i4[5, k]: the tracks and the
@@ -58,7 +56,9 @@ def match_pass(  # type: ignore[no-untyped-def]
             if (class_id[j] == PERSON) != (slot["person"] != 0):
                 cost[a, b] = 2.0
             else:
-                cost[a, b] = association_cost(slot, xyxy_px, j, score[j], settings["widen_max"])
+                cost[a, b] = association_cost(
+                    slot, xyxy_px, j, score[j], settings["widen_max"], settings["size_change"]
+                )
     pairs = assign(cost, n, m, gate, columns[2], columns[3], work, index)
     for a in range(n):
         if columns[2, a] >= 0:
@@ -69,7 +69,7 @@ def match_pass(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def associate(slots, settings, time_s, dt_s, xyxy_px, score, class_id, cost, work, index, columns):  # type: ignore[no-untyped-def]
+def associate(slots, settings, time_s, dt_s, xyxy_px, score, class_id, cost, work, index, columns):
     """Run the passes of association; leaves `match` in the slots and the owner of each detection in columns[4]."""
     columns[4, : len(score)] = -1
     slots["match"][:] = -1
@@ -80,12 +80,12 @@ def associate(slots, settings, time_s, dt_s, xyxy_px, score, class_id, cost, wor
     match_pass(slots, settings, columns, wanted, settings["cost_high"], xyxy_px, score, class_id, cost, work, index)
     wanted = (CONFIRMED, low, max(recent_s, settings["tentative_s"]), time_s)
     match_pass(slots, settings, columns, wanted, settings["cost_low"], xyxy_px, score, class_id, cost, work, index)
-    wanted = (TENTATIVE, low, math.inf, time_s)
+    wanted = (TENTATIVE, high, math.inf, time_s)
     match_pass(slots, settings, columns, wanted, settings["cost_high"], xyxy_px, score, class_id, cost, work, index)
 
 
 @kernel
-def tracker_step(slots, settings, clock, next_id, xyxy_px, score, class_id, to_road, cost, work, index, columns, out):  # type: ignore[no-untyped-def]
+def tracker_step(slots, settings, clock, next_id, xyxy_px, score, class_id, to_road, cost, work, index, columns, out):
     """Advance all tracks of a camera by one frame; return how many TRACK rows of `out` were written.
 
     `slots` SLOT[MAX_TRACKS], `settings` and `clock` one row each, `next_id` u4[1], detections as columns. Rows are the
@@ -104,8 +104,11 @@ def tracker_step(slots, settings, clock, next_id, xyxy_px, score, class_id, to_r
         j = slot["match"]
         gap_s = time_s - slot["seen_s"]
         if j < 0:
-            # A tentative track may miss one frame at any frame rate, a confirmed one as long as it may be hidden.
-            patience_s = settings["lost_s"] if slot["phase"] == CONFIRMED else max(settings["tentative_s"], 1.5 * dt_s)
+            # A tentative track may miss one frame at any frame rate, a confirmed one may be hidden for as long as it
+            # was seen: what was hardly there is not followed in the dark.
+            patience_s = max(settings["tentative_s"], 1.5 * dt_s)
+            if slot["phase"] == CONFIRMED:
+                patience_s = min(settings["lost_s"], max(patience_s, slot["seen_s"] - slot["birth_s"]))
             if gap_s > patience_s:
                 if slot["phase"] == CONFIRMED:
                     publish(out[rows], slot, i, settings, slot["seen_s"], slot["seen_s"], slot["box_px"], ENDED)
@@ -133,7 +136,7 @@ def tracker_step(slots, settings, clock, next_id, xyxy_px, score, class_id, to_r
 
 
 @kernel
-def births(slots, settings, time_s, next_id, xyxy_px, score, class_id, columns):  # type: ignore[no-untyped-def]
+def births(slots, settings, time_s, next_id, xyxy_px, score, class_id, columns):
     """Begin a track for each strong detection that belongs to none and doubles none; return how many."""
     born = 0
     free = 0
@@ -165,7 +168,7 @@ def births(slots, settings, time_s, next_id, xyxy_px, score, class_id, columns):
 
 
 @kernel
-def tracker_end(slots, settings, out):  # type: ignore[no-untyped-def]
+def tracker_end(slots, settings, out):
     """End every track (the stream ends or a new epoch begins); return how many ENDED rows of `out` were written."""
     rows = 0
     for i in range(len(slots)):

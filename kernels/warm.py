@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from kernels import lamps, pixels, track, tracker
+from kernels import boxes, lamps, pixels, planes, track, tracker
 from kernels.records import CLOCK, LAMP, LINE, MAX_DETECTIONS, MAX_TRACKS, SIGNAL, TRACK
 from kernels.rule import Rule
 from kernels.rules import REGISTRY
@@ -24,13 +24,13 @@ def warm_tracker() -> None:
     for name, value in track.DEFAULTS.items():
         settings[name] = value
     out = np.zeros(MAX_TRACKS, TRACK)
-    boxes = np.array([[10, 10, 30, 30], [12, 12, 32, 32]], np.float32)
+    xyxy_px = np.array([[10, 10, 30, 30], [12, 12, 32, 32]], np.float32)
     tracker.tracker_step(
         slots,
         settings[0],
         np.zeros(1, CLOCK)[0],
         np.ones(1, np.uint32),
-        boxes,
+        xyxy_px,
         np.array([0.9, 0.8], np.float32),
         np.zeros(2, np.int16),
         np.eye(3),
@@ -79,12 +79,30 @@ def warm_signals() -> None:
 
 def warm_pixels() -> None:
     """Compile the fitting of frames; decode workers then load it."""
-    planes = np.zeros((3, 8, 8), np.uint8)
+    yuv = np.zeros((3, 8, 8), np.uint8)
     taps = pixels.axis_taps(8, 4)
-    pixels.resize_plane(planes[0], taps, taps, pixels.make_scratch(8, 4), 0, 0, np.zeros((8, 8), np.uint8))
-    pixels.convert_colour(planes, pixels.colour_matrix(0.299, 0.114), 0, 0, *np.zeros((3, 8, 8), np.uint8))
-    boxes = np.zeros((1, 3, 4), np.int32)
-    pixels.lamp_means(planes[0], planes[1], planes[2], boxes, np.zeros((1, 3), LAMP))
+    pixels.resize_plane(yuv[0], taps, taps, pixels.make_scratch(8, 4), 0, 0, np.zeros((8, 8), np.uint8))
+    pixels.convert_colour(yuv, pixels.colour_matrix(0.299, 0.114), 0, 0, *np.zeros((3, 8, 8), np.uint8))
+    lamp_boxes = np.zeros((1, 3, 4), np.int32)
+    pixels.lamp_means(yuv[0], yuv[1], yuv[2], lamp_boxes, np.zeros((1, 3), LAMP))
+
+
+def warm_boxes() -> None:
+    """Compile what lies between planes and detections, for every head."""
+    used, ours, score_min = np.zeros(1, np.int64), np.zeros(1, np.int16), np.float32(0.1)
+    found = (np.zeros((2, 4), np.float32), np.zeros(2, np.float32), np.zeros(2, np.int16))
+    raw, pair = np.zeros((2, 6), np.float32), np.zeros(2, np.float32)
+    boxes.yolox_head(raw, np.zeros((2, 3), np.float32), False, used, ours, score_min, *found)
+    boxes.yolov8_head(np.zeros((6, 2), np.float32), used, ours, score_min, *found)
+    boxes.yolov8_head(raw.T, used, ours, score_min, *found)
+    boxes.detr_head(found[0], raw, True, pair, used, ours, score_min, *found)
+    boxes.rows_head(raw[:, :4], raw[:, 4], raw[:, 5], ours, score_min, *found)
+    boxes.rows_head(found[0], pair, np.zeros(2, np.int64), ours, score_min, *found)
+    boxes.select(*found, 2, np.zeros(2, np.int32), 0.5, np.ones(6), *found)
+    picture = np.zeros((3, 4, 4), np.uint8)
+    gain = np.zeros(3, np.float32)
+    planes.normalise(picture, gain, gain, np.zeros((3, 4, 4), np.float32))
+    planes.look_up(picture, np.zeros((3, 256), np.uint16), np.zeros((3, 4, 4), np.uint16))
 
 
 def warm() -> None:
@@ -92,6 +110,7 @@ def warm() -> None:
     warm_tracker()
     warm_signals()
     warm_pixels()
+    warm_boxes()
     for rule in REGISTRY.values():
         warm_rule(rule)
 

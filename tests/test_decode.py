@@ -16,33 +16,32 @@ import numpy as np
 import pytest
 from videos import read_number, stamped, tiny_video
 
+from kernels.records import LAMP
 from vision.decode.fit import Fitter
 from vision.decode.reader import decode_frames
 from vision.decode.slots import LINE_BYTES, SlotRing, create_memory, ring_bytes
 from vision.decode.worker import DecodeWorker
 from vision.errors import DeviceError, SourceError
-from vision.frame import FitSpec, Frame, Placement
+from vision.frame import FitSpec, Placement, place
 
 I420 = FitSpec(128, 96)
 BGR = FitSpec(96, 96, "bgr")
+NO_LAMPS = np.zeros((0, 3, 4), np.int32)
 
 
-def luma(frame: Frame, spec: FitSpec = I420) -> np.ndarray:
-    """Return the fitted picture's luma (or its green plane), without the padding of these tests' 160x96 videos."""
-    plane = frame.planes[: spec.height_px] if spec.layout == "i420" else frame.planes[1]
-    rows = np.flatnonzero((plane != spec.pad).any(axis=1))
-    return plane[rows[0] : rows[-1] + 1]
+def luma(planes: np.ndarray) -> np.ndarray:
+    """Return the luma of a 160x96 picture that was fitted into I420, without the padding."""
+    at = place(I420, 160, 96)
+    return planes[at.offset_y_px : at.offset_y_px + at.height_px]
 
 
-def read_all(
-    path: Path, spec: FitSpec = I420, **options: int
-) -> tuple[list[int], list[int], list[float], DecodeWorker]:
+def read_all(path: Path, **options: int) -> tuple[list[int], list[int], list[float], DecodeWorker]:
     """Return burned-in numbers, frame numbers and times of a whole video, and the closed worker."""
     burned, numbers, times = [], [], []
-    with DecodeWorker(path, spec, **options) as worker:
+    with DecodeWorker(path, I420, **options) as worker:
         worker.start()
         while (frame := worker.read()) is not None:
-            burned.append(read_number(luma(frame, spec)))
+            burned.append(read_number(luma(frame.planes)))
             numbers.append(frame.frame)
             times.append(frame.time_s)
             worker.release(frame)
@@ -82,14 +81,28 @@ VIDEOS: dict[str, Callable[[Path], Path]] = {
 
 
 @pytest.mark.parametrize("kind", VIDEOS)
-def test_worker_and_second_pass_give_each_frame_under_its_number_and_time(tmp_path: Path, kind: str) -> None:
+def test_each_frame_comes_under_its_number_and_time(tmp_path: Path, kind: str) -> None:
+    fitter = Fitter(I420, 160, 96, NO_LAMPS)
+    planes = np.zeros(I420.shape, np.uint8)
+    fitter.pad(planes)
+    burned, numbers, times = [], [], []
+    for picture, number, time_s in decode_frames(VIDEOS[kind](tmp_path)):
+        fitter.fit(picture, planes, np.zeros((0, 3), LAMP))
+        burned.append(read_number(luma(planes)))
+        numbers.append(number)
+        times.append(time_s)
+    assert burned == numbers == list(range(50 if kind == "b-frames" else 20))
+    assert times[0] == 0.0
+    assert (np.diff(times) > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["b-frames, variable", "raw, without stamps", "rgb", "name with escapes"])
+def test_the_worker_gives_what_the_second_pass_sees(tmp_path: Path, kind: str) -> None:
     path = VIDEOS[kind](tmp_path)
     burned, numbers, times, worker = read_all(path)
-    assert burned == numbers == list(range(len(numbers)))
-    assert len(numbers) == (50 if kind == "b-frames" else 20)
-    assert (worker.decoded, worker.dropped) == (len(numbers), {})
-    second = [(number, time_s) for _, number, time_s in decode_frames(path)]
-    assert second == list(zip(numbers, times, strict=True))
+    assert burned == numbers == list(range(20))
+    assert (worker.decoded, worker.dropped) == (20, {})
+    assert [(number, time_s) for _, number, time_s in decode_frames(path)] == list(zip(numbers, times, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -101,16 +114,14 @@ def test_worker_and_second_pass_give_each_frame_under_its_number_and_time(tmp_pa
 )
 def test_times_are_the_streams(tmp_path: Path, pts: list[int], seconds: list[float]) -> None:
     path = tiny_video(tmp_path / "v.mp4", n=len(pts), pts=pts)
-    assert read_all(path)[2] == pytest.approx(seconds, abs=1e-9)
+    assert [time_s for _, _, time_s in decode_frames(path)] == pytest.approx(seconds, abs=1e-9)
 
 
 def test_a_wrapped_transport_stream_runs_on(tmp_path: Path) -> None:
     start = (1 << 33) - 90_000 * 2  # the muxer adds 1.4 s, so the wrap is within the video
     path = tiny_video(tmp_path / "v.ts", n=40, pts=[start + k * 3600 for k in range(40)])
-    burned, _, times, worker = read_all(path)
-    assert burned == list(range(40))
+    times = [time_s for _, _, time_s in decode_frames(path)]
     assert times == pytest.approx([k * 0.04 for k in range(40)])
-    assert worker.dropped == {}
 
 
 def test_info(tmp_path: Path) -> None:
@@ -120,7 +131,7 @@ def test_info(tmp_path: Path) -> None:
     assert info == worker.info == (160, 96, 25.0, 1.0, 25, "h264", "yuv420p", 0)
 
 
-@pytest.mark.parametrize("threads", [0, 1, 2])
+@pytest.mark.parametrize("threads", [0, 2])
 def test_decoder_threads_change_nothing(tmp_path: Path, threads: int) -> None:
     burned, _, _, worker = read_all(tiny_video(tmp_path / "v.mp4", n=40, b_frames=2), threads=threads)
     assert burned == list(range(40))
@@ -151,10 +162,10 @@ def test_planes_agree_with_swscale(tmp_path: Path, size: tuple[int, int], mode: 
     path = tiny_video(tmp_path / "v.mkv", n=1, width=width, height=height, codec="ffv1", draw=corners)
     spec = FitSpec(128, 96, layout, mode)  # type: ignore[arg-type]
     frame = next(decode_frames(path))[0]
-    fitter = Fitter(spec, width, height, np.zeros((0, 3, 4), np.int32))
+    fitter = Fitter(spec, width, height, NO_LAMPS)
     planes = np.zeros(spec.shape, np.uint8)
     fitter.pad(planes)
-    fitter.fit(frame, planes, np.zeros((0, 3)))
+    fitter.fit(frame, planes, np.zeros((0, 3), LAMP))
     at = fitter.place
     if layout == "i420":
         picture = planes[:96]
@@ -191,7 +202,7 @@ def test_the_declared_colour_matrix_is_used(tmp_path: Path, colorspace: str, lum
     kr, kb = luma_weights
     spec = FitSpec(160, 96, "rgb")
     planes = np.zeros(spec.shape, np.uint8)
-    Fitter(spec, 160, 96, np.zeros((0, 3, 4), np.int32)).fit(frame, planes, np.zeros((0, 3)))
+    Fitter(spec, 160, 96, NO_LAMPS).fit(frame, planes, np.zeros((0, 3), LAMP))
     y, (u, v) = (
         np.frombuffer(frame.planes[0], np.uint8)[10 * frame.planes[0].line_size + 20],
         frame_chroma(frame, 5, 10),
@@ -206,12 +217,10 @@ def test_full_range_is_brought_to_limited_range(tmp_path: Path) -> None:
         rgb[...] = 255
 
     for pix_fmt in ("yuvj420p", "yuvj444p"):
-        path = tiny_video(tmp_path / "v.avi", n=2, codec="mjpeg", pix_fmt=pix_fmt, draw=white)
-        with DecodeWorker(path, I420) as worker:
-            worker.start()
-            frame = worker.read()
-            assert frame is not None
-            assert np.abs(luma(frame).astype(int) - 235).max() <= 2
+        path = tiny_video(tmp_path / "v.avi", n=1, codec="mjpeg", pix_fmt=pix_fmt, draw=white)
+        planes = np.zeros(I420.shape, np.uint8)
+        Fitter(I420, 160, 96, NO_LAMPS).fit(next(decode_frames(path))[0], planes, np.zeros((0, 3), LAMP))
+        assert np.abs(luma(planes).astype(int) - 235).max() <= 2
 
 
 def test_lamps_are_means_over_source_pixels(tmp_path: Path) -> None:
@@ -246,8 +255,7 @@ def test_slots_are_aligned_and_apart() -> None:
 # -- the accounts ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("read", [0, 1, 3, 19, 20])
-@pytest.mark.parametrize("slots", [1, 4])
+@pytest.mark.parametrize(("read", "slots"), [(0, 1), (0, 4), (1, 1), (3, 4), (20, 2)])
 def test_accounts_hold_when_closed_early(tmp_path: Path, read: int, slots: int) -> None:
     with DecodeWorker(tiny_video(tmp_path / "v.mp4"), I420, slots=slots) as worker:
         worker.start()
@@ -320,7 +328,7 @@ def test_three_workers_at_once(tmp_path: Path) -> None:
         for worker, numbers in zip(workers, seen, strict=True):
             frame = worker.read()
             if frame is not None:
-                numbers.append(read_number(luma(frame)))
+                numbers.append(read_number(luma(frame.planes)))
                 worker.release(frame)
     for worker in workers:
         worker.close()

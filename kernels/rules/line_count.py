@@ -13,14 +13,14 @@ from kernels.records import LINE, MAX_TRACKS, RELINKED, event_dtype
 from kernels.rule import Prepared, Rule, RuleConfig, class_mask
 
 
-class Config(RuleConfig):
+class Config(RuleConfig, kw_only=True, frozen=True):
     """`band_px`/`band_share`: dead band either side of the line; `settle_s`: time outside it until the side counts."""
 
     line: str
     anchor: Literal["foot", "centre"] = "foot"
     settle_s: Annotated[float, msgspec.Meta(ge=0.0, le=5.0)] = 0.1
     band_px: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 2.0
-    band_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.04
+    band_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.1
 
 
 EVENT = event_dtype(
@@ -47,7 +47,7 @@ SETTINGS = np.dtype(
 STATE = np.dtype([("crossing", CROSSING), ("track_id", "<u4"), ("counted", "<u1")])
 
 
-def prepare(config, scene):  # type: ignore[no-untyped-def]
+def prepare(config, scene):
     """Return the line's geometry and one crossing state per track slot."""
     settings = np.zeros(1, SETTINGS)
     index = scene.line_names.index(config.line)
@@ -59,7 +59,7 @@ def prepare(config, scene):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def step(tracks, clock, signals, settings, state, out):  # type: ignore[no-untyped-def]
+def step(tracks, clock, signals, settings, state, out):
     """Write an event for each crossing that settled in this step; return how many."""
     s = settings[0]
     line = s["line"]

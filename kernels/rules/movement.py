@@ -13,14 +13,14 @@ from kernels.records import LINE, MAX_TRACKS, event_dtype
 from kernels.rule import Prepared, Rule, RuleConfig, class_mask
 
 
-class Config(RuleConfig):
+class Config(RuleConfig, kw_only=True, frozen=True):
     """`entry` and `exit`: names of lines; a line with a flow counts only along it. Other fields as in line_count."""
 
     entry: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=32)]
     exit: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=32)]
     settle_s: Annotated[float, msgspec.Meta(ge=0.0, le=5.0)] = 0.1
     band_px: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 2.0
-    band_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.04
+    band_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.1
 
 
 # `time_s` is the exit's; a road user first seen inside has no entry: entry_line -1, entry_s NaN.
@@ -40,7 +40,7 @@ SETTINGS = np.dtype(
 STATE = np.dtype([("crossing", CROSSING), ("track_id", "<u4"), ("entry_line", "<i2"), ("entry_s", "<f8")])
 
 
-def prepare(config, scene):  # type: ignore[no-untyped-def]
+def prepare(config, scene):
     """Return a settings row for each line, entries first, and a state for each track slot and line."""
     names = (*config.entry, *config.exit)
     settings = np.zeros(len(names), SETTINGS)
@@ -54,7 +54,7 @@ def prepare(config, scene):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def step(tracks, clock, signals, settings, state, out):  # type: ignore[no-untyped-def]
+def step(tracks, clock, signals, settings, state, out):
     """Write an event for each road user that left over an exit line in this step; return how many."""
     n = 0
     for i in range(len(tracks)):

@@ -14,7 +14,7 @@ from kernels.rule import Prepared, Rule, RuleConfig, class_mask
 from kernels.signals import state_at, stops_traffic
 
 
-class Config(RuleConfig):
+class Config(RuleConfig, kw_only=True, frozen=True):
     """`grace_s` into red is forgiven. With `clear_line` the road user must pass that line too, in the same red."""
 
     line: str
@@ -24,7 +24,7 @@ class Config(RuleConfig):
     speed_min_kmh: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 8.0
     settle_s: Annotated[float, msgspec.Meta(ge=0.0, le=5.0)] = 0.1
     band_px: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 2.0
-    band_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.04
+    band_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.1
 
 
 EVENT = event_dtype(
@@ -57,7 +57,7 @@ SETTINGS = np.dtype(
 STATE = np.dtype([("stop", CROSSING), ("clear", CROSSING), ("pending", EVENT), ("track_id", "<u4"), ("waits", "<u1")])
 
 
-def prepare(config, scene):  # type: ignore[no-untyped-def]
+def prepare(config, scene):
     """Return the two lines, the signal and the limits, and per track slot both crossings and an event that waits."""
     settings = np.zeros(1, SETTINGS)
     index = scene.line_names.index(config.line)
@@ -72,7 +72,7 @@ def prepare(config, scene):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def step(tracks, clock, signals, settings, state, out):  # type: ignore[no-untyped-def]
+def step(tracks, clock, signals, settings, state, out):
     """Write an event for each run through red that is complete in this step; return how many."""
     s = settings[0]
     signal = signals[s["signal"]]

@@ -39,6 +39,8 @@ def main(socket_fd: int, memory_fd: int) -> None:
     except Exception as error:
         line = " ".join(f"{type(error).__name__}: {error}".split())[:400]
         wire.send(sock, wire.FAILED_DEVICE, payload=line.encode("utf-8", "replace"))
+    # All is said and closed; an interpreter with numba in it takes its time to be taken down.
+    os._exit(0)
 
 
 def _end_with_parent(fd: int) -> None:

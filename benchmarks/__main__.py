@@ -1,0 +1,51 @@
+"""Run a benchmark: `python -m benchmarks` lists them, `python -m benchmarks NAME --json FILE` keeps its figures."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+import numpy
+
+from vision import __version__
+
+NAMES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
+
+
+def main() -> int:
+    """Run the named benchmark; 1 when one of its figures misses its budget."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", nargs="?", choices=NAMES, help="the question")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    arguments = parser.parse_args()
+    if arguments.name is None:
+        for name in NAMES:
+            question = importlib.import_module(f"benchmarks.{name}").__doc__ or ""
+            print(f"{name:<10} {question.strip().splitlines()[0]}")
+        return 0
+    figures = importlib.import_module(f"benchmarks.{arguments.name}").run()
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps({"machine": machine(), **figures}, indent=1) + "\n")
+    return 0 if figures["passed"] else 1
+
+
+def machine() -> dict[str, object]:
+    """Return what a figure was measured on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "gantry": __version__,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,340 @@
+"""Slow, obvious twins of the rules' kernels: each keeps the whole past of a track and decides from all of it anew."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kernels import lamps as lamps_module
+from kernels.crossing import CENTRE, FOOT, REARM_BANDS
+from kernels.records import AT_EDGE, CANNOT_JUDGE, DIRECTIONS, ENDED, RELINKED, SIGNAL_STATES, VIOLATION
+
+# -- crossing a line ------------------------------------------------------------------------------------------------
+
+
+def line_offset(line, x, y):
+    """Length of the part of the way from the line's first end that runs along the normal."""
+    way = complex(x - float(line["x1_px"]), y - float(line["y1_px"]))
+    return (way * complex(float(line["nx"]), -float(line["ny"]))).real
+
+
+def within_ends(line, x, y):
+    """Seen from either end, the point lies towards the other."""
+    a, b = np.array([line["x1_px"], line["y1_px"]]), np.array([line["x2_px"], line["y2_px"]])
+    point = np.array([x, y])
+    return bool(np.dot(point - a, b - a) >= 0 and np.dot(point - b, a - b) >= 0)
+
+
+@dataclass
+class Row:
+    """What a TRACK row says to one line."""
+
+    time_s: float
+    before: tuple[float, float, float]  # time, x, y of the previous point
+    point: tuple[float, float]
+    band: float
+    flags: int
+    offset: float
+    offset_before: float
+    well_away: bool
+
+
+@dataclass
+class Crossed:
+    way: int
+    time_s: float
+    point: tuple[float, float]
+    bridged: bool
+
+
+def crossing_reset():
+    """A track without a past."""
+    return []
+
+
+def seen_row(track, line, anchor, band_px, band_share):
+    t = {name: float(track[name]) for name in track.dtype.names}
+    point, before = (t["foot_x_px"], t["foot_y_px"]), (t["prev_foot_x_px"], t["prev_foot_y_px"])
+    if anchor == CENTRE:
+        point = (t["x1_px"] + t["x2_px"]) / 2, (t["y1_px"] + t["y2_px"]) / 2
+        before = t["prev_centre_x_px"], t["prev_centre_y_px"]
+    band = max(band_px, band_share * (t["y2_px"] - t["y1_px"]))
+    offsets = line_offset(line, *point), line_offset(line, *before)
+    well_away = abs(offsets[0]) > REARM_BANDS * band
+    if int(track["flags"]) & ENDED:
+        band /= REARM_BANDS
+    return Row(t["time_s"], (t["prev_time_s"], *before), point, band, int(track["flags"]), *offsets, well_away)
+
+
+def crossings(past, settle_s):
+    """Every change of the settled side in the past of a track: (row, new side, row of the last passage).
+
+    A side is settled by a run of rows outside the band on it that lasts `settle_s` or ends the track; the first known
+    side is also that of a previous point outside the band. A track that ends at the picture's edge within the band,
+    beyond the line, settles there too.
+    """
+    places = [0 if abs(row.offset) <= row.band else int(math.copysign(1, row.offset)) for row in past]
+    found, side, last_way = [], 0, None
+    for k, row in enumerate(past):
+        ended = bool(row.flags & ENDED)
+        if not ended:
+            if side == 0 and abs(row.offset_before) > row.band:
+                side = int(math.copysign(1, row.offset_before))
+            if (row.offset_before > 0) != (row.offset > 0):
+                last_way = k
+        run = k
+        while run > 0 and places[run - 1] == places[k]:
+            run -= 1
+        now = places[k] if ended or row.time_s - past[run].time_s >= settle_s else 0
+        beyond = 1 if row.offset > 0 else -1
+        if ended and row.flags & AT_EDGE and places[k] == 0 and side != 0 and beyond != side:
+            now = beyond
+        if now in (0, side):
+            continue
+        if side != 0 and last_way is not None:
+            found.append((k, now, last_way))
+        side, last_way = now, None
+    return found
+
+
+def passage(line, row, way):
+    """Where and when the step of a row meets the line: by halving it 60 times."""
+    low, high = 0.0, 1.0
+    start, end = np.array([row.before[1], row.before[2], row.before[0]]), np.array([*row.point, row.time_s])
+    for _ in range(60):
+        part = (low + high) / 2
+        same_side = (line_offset(line, *(start + part * (end - start))[:2]) > 0) == (row.offset_before > 0)
+        low, high = (part, high) if same_side else (low, part)
+    x, y, time_s = start + high * (end - start)
+    return Crossed(way, time_s, (x, y), bool(row.flags & RELINKED))
+
+
+def crossing_step(past, line, track, anchor, settle_s, band_px, band_share):
+    """Add the row to the past; return what settles in this very row, or None."""
+    past.append(seen_row(track, line, anchor, band_px, band_share))
+    changes = crossings(past, settle_s)
+    if not changes or changes[-1][0] != len(past) - 1:
+        return None
+    told = None
+    for k, way, last_way in changes:
+        crossed = passage(line, past[last_way], way)
+        if not within_ends(line, *crossed.point):
+            continue
+        away = told is None or any(row.well_away for row in past[told : k + 1])
+        if away:
+            told = k
+        if k == len(past) - 1:
+            return crossed if away else None
+    return None
+
+
+def direction_code(line, way):
+    names = {True: ("with_flow", "against_flow")}.get(bool(line["has_flow"]))
+    names = names or (("right", "left") if line["upright"] else ("down", "up"))
+    return DIRECTIONS.index(names[0 if way > 0 else 1])
+
+
+# -- signals --------------------------------------------------------------------------------------------------------
+
+
+def stops_traffic(state):
+    return SIGNAL_STATES[state] in ("red", "red_amber")
+
+
+def state_at(signal, time_s):
+    """Look through the periods that a SIGNAL row tells of, the later ones first."""
+    for state, since_s in ((signal["state"], signal["since_s"]), (signal["prev_state"], signal["prev_since_s"])):
+        if time_s >= since_s:
+            return int(state), float(signal["red_since_s"] if stops_traffic(state) else since_s)
+    return SIGNAL_STATES.index("unknown"), time_s
+
+
+# -- lamps ----------------------------------------------------------------------------------------------------------
+
+
+def lamp_level(lamp, which):
+    """Brightness, and chroma towards red, towards yellow (away from blue), towards green (away from red)."""
+    towards = {0: lamp["v"] - 128.0, 1: 128.0 - lamp["u"], 2: 128.0 - lamp["v"]}[which]
+    return float(lamp["y"]) + max(0.0, float(towards))
+
+
+@dataclass
+class Lamps:
+    """What one signal's twin remembers; `raw` is the past of what its lamps showed: [state, since, deviation]."""
+
+    present: list[bool]
+    dark: dict = field(default_factory=dict)
+    lit: dict = field(default_factory=dict)
+    raw: list = field(default_factory=list)
+    frames: list = field(default_factory=list)  # (time, state, time since the frame before), from the last settled on
+    told: list = field(default_factory=lambda: [("unknown", -math.inf, 0.0)])  # (state, since, deviation)
+    blinks: int = 0
+
+
+def lamps_lit(memory, lamps, dt_s):
+    """The lamps that outshine the others and themselves: in the upper half of the frame's span and of their own."""
+    levels = {k: lamp_level(lamps[k], k) for k in range(3) if memory.present[k]}
+    low, high = min(levels.values()), max(levels.values())
+    if not memory.dark:
+        memory.dark = dict.fromkeys(levels, low)
+        memory.lit = dict.fromkeys(levels, max(high, low + lamps_module.CONTRAST))
+    share = min(dt_s / lamps_module.LEVEL_S, 1.0)
+    lit = set()
+    for k, level in levels.items():
+        shines = high - low > lamps_module.CONTRAST and level > (low + high) / 2
+        if shines and level > (memory.dark[k] + memory.lit[k]) / 2:
+            lit.add(("red", "amber", "green")[k])
+        followed = memory.lit if shines else memory.dark
+        followed[k] = (1 - share) * followed[k] + share * level
+        memory.lit[k] = max(memory.lit[k], memory.dark[k] + lamps_module.CONTRAST)
+    return lit
+
+
+def lamp_state(lit):
+    names = {(): "dark", ("red",): "red", ("amber", "red"): "red_amber", ("amber",): "amber", ("green",): "green"}
+    return names.get(tuple(sorted(lit)), "unknown")
+
+
+def signal_change(memory, state, since_s, sd_s):
+    memory.told.append((state, since_s, sd_s))
+
+
+def told(memory, clock_sd_s=0.0):
+    """The SIGNAL row that follows from everything told so far."""
+    past = [("unknown", -math.inf, 0.0), *memory.told]
+    (before, before_s, before_sd), (now, now_s, now_sd) = past[-2:]
+    onsets = [
+        since
+        for (was, *_), (state, since, _) in itertools.pairwise(past)
+        if state in ("red", "red_amber") and was not in ("red", "red_amber")
+    ]
+    row = {"state": now, "since_s": now_s, "prev_state": before, "prev_since_s": before_s}
+    return row | {"red_since_s": onsets[-1] if onsets else -math.inf, "sd_s": max(now_sd, before_sd, clock_sd_s)}
+
+
+def signal_step(memory, lamps, time_s):
+    """Tell a state when all frames since its first sight show it and it began HOLD_S ago or longer."""
+    last_s = memory.frames[-1][0] if memory.frames else time_s
+    dt_s = time_s - last_s
+    if dt_s > lamps_module.GAP_S:
+        memory.raw, memory.frames, memory.blinks = [], [], 0
+        if memory.told[-1][0] != "unknown":
+            signal_change(memory, "unknown", last_s, 0.0)
+    state = lamp_state(lamps_lit(memory, lamps, dt_s))
+    shown, shown_s, shown_sd = memory.raw[-1] if memory.raw else ("unknown", math.nan, 0.0)
+    memory.frames.append((time_s, state, dt_s))
+    if state == shown:
+        memory.frames = memory.frames[-1:]
+        if memory.told[-1][0] == "flashing" and time_s - shown_s > lamps_module.BLINK_S:
+            signal_change(memory, state, shown_s, shown_sd)
+        return
+    first = len(memory.frames) - 1
+    while first > 0 and memory.frames[first - 1][1] == state:
+        first -= 1
+    first_s, _, before_s = memory.frames[first]
+    since_s, sd_s = first_s - before_s / 2, before_s / math.sqrt(12)
+    if first == len(memory.frames) - 1 or time_s - since_s < lamps_module.HOLD_S:
+        return
+    blinked = "unknown" not in (state, shown) and "dark" in (state, shown) and since_s - shown_s < lamps_module.BLINK_S
+    memory.blinks = memory.blinks + 1 if blinked else 0
+    memory.raw.append((state, since_s, sd_s))
+    memory.frames = memory.frames[-1:]
+    tell = "flashing" if memory.blinks >= 2 else state
+    if tell != memory.told[-1][0]:
+        signal_change(memory, tell, since_s, sd_s)
+
+
+# -- rules ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Memory:
+    """What a rule's twin knows of each track, by its id: nothing here knows of slots."""
+
+    pasts: dict = field(default_factory=dict)
+    notes: dict = field(default_factory=dict)
+
+    def cross(self, s, line, track, key, anchor=FOOT):
+        past = self.pasts.setdefault((int(track["id"]), key), crossing_reset())
+        return crossing_step(past, line, track, anchor, s["settle_s"], s["band_px"], s["band_share"])
+
+
+def wanted(s, track):
+    return int(s["classes"]) & 2 ** int(track["class_id"]) != 0
+
+
+def event_of(track, crossed):
+    row = {"time_s": crossed.time_s, "track_id": int(track["id"]), "class_id": int(track["class_id"])}
+    return row | {"score": float(track["score"])}
+
+
+def speed_of(track):
+    return {name: float(track[name]) for name in ("speed_mps", "speed_sd_mps")}
+
+
+def line_count_step(tracks, settings, memory):
+    """An event for each crossing of a wanted class, one for each track and direction."""
+    s, events = settings[0], []
+    for track in tracks:
+        crossed = memory.cross(s, s["line"], track, 0, int(s["anchor"]))
+        if crossed is None or not wanted(s, track):
+            continue
+        direction = direction_code(s["line"], crossed.way)
+        if direction in memory.notes.setdefault(int(track["id"]), set()):
+            continue
+        memory.notes[int(track["id"])].add(direction)
+        place = {"x_px": crossed.point[0], "y_px": crossed.point[1], "bridged": int(crossed.bridged)}
+        event = event_of(track, crossed) | speed_of(track) | place
+        events.append(event | {"line": int(s["index"]), "direction": direction})
+    return events
+
+
+def movement_step(tracks, settings, memory):
+    """An event for each way out; it tells the latest way in since the way out before."""
+    events = []
+    for track in tracks:
+        for k, s in enumerate(settings):
+            crossed = memory.cross(s, s["line"], track, k)
+            if crossed is None or not wanted(s, track) or (s["line"]["has_flow"] and crossed.way < 0):
+                continue
+            trip = memory.notes.setdefault(int(track["id"]), [])
+            if not s["is_exit"]:
+                trip.append((int(s["index"]), crossed.time_s))
+                continue
+            entry_line, entry_s = trip[-1] if trip else (-1, math.nan)
+            trip.clear()
+            ways = {"entry_line": entry_line, "entry_s": entry_s, "exit_line": int(s["index"])}
+            events.append(event_of(track, crossed) | ways)
+    return events
+
+
+def red_light_step(tracks, signals, settings, memory):
+    """An event for each entry under red beyond the grace, when it is complete."""
+    s, events = settings[0], []
+    signal = signals[s["signal"]]
+    for track in tracks:
+        entered = memory.cross(s, s["line"], track, "stop")
+        cleared = memory.cross(s, s["clear"], track, "clear") if s["has_clear"] else None
+        if entered is not None and entered.way > 0:
+            state, since_s = state_at(signal, entered.time_s)
+            red_s = entered.time_s - since_s
+            event = event_of(track, entered) | speed_of(track)
+            event |= {"red_s": red_s, "margin_s": red_s - s["grace_s"], "signal_sd_s": float(signal["sd_s"])}
+            event |= {"line": int(s["index"]), "signal": int(s["signal"]), "signal_state": state}
+            sure = event["margin_s"] > 3 * float(signal["sd_s"])
+            event["judgement"] = VIOLATION if sure else CANNOT_JUDGE
+            run = stops_traffic(state) and event["margin_s"] > 0 and not track["speed_mps"] < s["speed_min_mps"]
+            memory.notes[int(track["id"])] = event if run and wanted(s, track) else None
+        event = memory.notes.get(int(track["id"]))
+        if event is None or (s["has_clear"] and cleared is None):
+            continue
+        memory.notes[int(track["id"])] = None
+        if s["has_clear"]:
+            state, since_s = state_at(signal, cleared.time_s)
+            if not stops_traffic(state) or since_s > event["time_s"]:
+                continue
+        events.append(event | {"class_id": int(track["class_id"])})
+    return events

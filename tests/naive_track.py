@@ -1,0 +1,321 @@
+"""Slow, obvious twins of the tracking kernels: textbook matrices, exhaustive pairing, tracks as Python objects."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kernels.records import AT_EDGE, CLASSES, ENDED, OBSERVED, RELINKED
+
+PERSON = CLASSES.index("person")
+
+# -- motion ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Axis:
+    mean: np.ndarray
+    cov: np.ndarray
+
+
+def axis_start(x, x_sd, v_sd):
+    """Position known, velocity 0 and uncertain, the two unrelated."""
+    return Axis(np.array([x, 0.0], float), np.diag([x_sd**2, v_sd**2]).astype(float))
+
+
+def axis_predict(axis, dt_s, accel_sd):
+    """F P F' + Q with Q integrated from white acceleration."""
+    f = np.array([[1.0, dt_s], [0.0, 1.0]])
+    q = accel_sd**2 * np.array([[dt_s**3 / 3, dt_s**2 / 2], [dt_s**2 / 2, dt_s]])
+    return Axis(f @ axis.mean, f @ axis.cov @ f.T + q)
+
+
+def axis_update(axis, z, z_sd):
+    """The Kalman gain, and Joseph's form of the new covariance."""
+    h = np.array([[1.0, 0.0]])
+    gain = axis.cov @ h.T / (h @ axis.cov @ h.T + z_sd**2)
+    left = np.eye(2) - gain @ h
+    return Axis(axis.mean + gain[:, 0] * (z - axis.mean[0]), left @ axis.cov @ left.T + gain @ gain.T * z_sd**2)
+
+
+# -- assignment -----------------------------------------------------------------------------------------------------
+
+
+def assign(cost, gate):
+    """Try every way to give each row one free column or none, and keep the one that saves most against the gate."""
+    options = [[j for j, c in enumerate(row) if c < gate] for row in cost]
+    later = [set(itertools.chain.from_iterable(options[i:])) for i in range(len(options) + 1)]
+    known = {}
+
+    def best(row, taken):
+        if row == len(options):
+            return 0.0, ()
+        key = (row, taken & frozenset(later[row]))
+        if key not in known:
+            found = best(row + 1, taken)
+            for j in options[row]:
+                if j not in taken:
+                    saved, pairs = best(row + 1, taken | {j})
+                    saved += gate - cost[row][j]
+                    if saved > found[0]:
+                        found = saved, ((row, j), *pairs)
+            known[key] = found
+        return known[key]
+
+    return set(best(0, frozenset())[1])
+
+
+def component(cost, gate, seed):
+    """Add what is one pair away until nothing is."""
+    rows, columns = {seed}, set()
+    while True:
+        more_columns = {j for i in rows for j, c in enumerate(cost[i]) if c < gate}
+        more_rows = rows | {i for i, row in enumerate(cost) for j in more_columns if row[j] < gate}
+        if (more_rows, more_columns) == (rows, columns):
+            return rows, columns
+        rows, columns = more_rows, more_columns
+
+
+def solve(cost, gate):
+    """Try every order of the far items: cost[near][far], no more near than far; pairs at the gate are none."""
+    ways = itertools.permutations(range(len(cost[0])), len(cost))
+    way = min(ways, key=lambda way: sum(min(row[j], gate) for row, j in zip(cost, way, strict=True)))
+    return {(i, j) for i, j in enumerate(way) if cost[i][j] < gate}
+
+
+# -- one track ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Sighting:
+    time_s: float
+    box: tuple[float, ...]
+    score: float
+    class_id: int
+
+
+@dataclass
+class Track:
+    """All that was ever seen of a road user; what the kernel remembers follows from it."""
+
+    id: int
+    person: bool
+    axes: dict[str, Axis]
+    seen: list[Sighting] = field(default_factory=list)
+    confirmed: bool = False
+    match: int = -1
+
+    @property
+    def last_s(self):
+        return self.seen[-1].time_s
+
+    @property
+    def box(self):
+        return self.seen[-1].box
+
+    def votes(self):
+        return [sum(s.score for s in self.seen if s.class_id == k) for k in range(len(CLASSES))]
+
+
+def middle(box):
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def area(box):
+    return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
+
+
+def overlap(a, b):
+    """Area of the common box over area of the union."""
+    common = area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
+    return common / (area(a) + area(b) - common) if common > 0 else 0.0
+
+
+def widened(box, by_x, by_y):
+    return box[0] - by_x, box[1] - by_y, box[2] + by_x, box[3] + by_y
+
+
+def association_cost(track, box, score, widen_max, size_change):
+    """1 - overlap of the two boxes, both widened by two deviations of the prediction, and the tie-breakers."""
+    x, y = track.axes["cx"].mean[0], track.axes["cy"].mean[0]
+    w, h = max(track.axes["w"].mean[0], 1.0), max(track.axes["h"].mean[0], 1.0)
+    for name, own, other in (("w", w, box[2] - box[0]), ("h", h, box[3] - box[1])):
+        if abs(other - own) > size_change * min(other, own) + 2 * math.sqrt(track.axes[name].cov[0, 0]):
+            return 2.0
+    wide_x = min(2 * math.sqrt(track.axes["cx"].cov[0, 0]), widen_max * max(w, h))
+    wide_y = min(2 * math.sqrt(track.axes["cy"].cov[0, 0]), widen_max * h)
+    own = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+    iou = overlap(widened(own, wide_x, wide_y), widened(box, wide_x, wide_y))
+    if iou == 0:
+        return 2.0
+    return 1 - iou + 0.05 * math.dist((x, y), middle(box)) / (w + h) + 0.02 * (1 - score)
+
+
+def track_start(settings, box, score, class_id, time_s, track_id):
+    h = box[3] - box[1]
+    sd = settings["position_sd"] * h
+    axes = {
+        name: axis_start(z, sd, settings["speed_sd"] * h) for name, z in zip(("cx", "cy"), middle(box), strict=True)
+    }
+    axes |= {"w": axis_start(box[2] - box[0], sd, 0.5 * h), "h": axis_start(h, sd, 0.5 * h)}
+    return Track(track_id, class_id == PERSON, axes, [Sighting(time_s, box, score, class_id)])
+
+
+def track_predict(track, settings, dt_s):
+    h = max(track.axes["h"].mean[0], 1.0)
+    noise = {"cx": settings["accel_sd"] * h, "cy": settings["accel_sd"] * h}
+    noise |= {"w": settings["size_accel_sd"] * h, "h": settings["size_accel_sd"] * h}
+    noise |= dict.fromkeys(("road_x", "road_y"), settings["road_accel_mps2"])
+    track.axes = {name: axis_predict(axis, dt_s, noise[name]) for name, axis in track.axes.items()}
+
+
+def track_measure(track, settings, box, score, class_id, time_s, to_road):
+    h = box[3] - box[1]
+    sd = settings["position_sd"] * h * (1 if score >= settings["score_high"] else 2)
+    for name, z in zip(("cx", "cy", "w", "h"), (*middle(box), box[2] - box[0], h), strict=True):
+        track.axes[name] = axis_update(track.axes[name], z, sd)
+    track.seen.append(Sighting(time_s, box, score, class_id))
+    if to_road is not None:
+        road_measure(track, middle(box)[0], box[3], sd, to_road)
+
+
+def on_road(to_road, x, y):
+    u, v, w = to_road @ np.array([x, y, 1.0])
+    return np.array([u / w, v / w]) if w > 0 else None
+
+
+def road_measure(track, x, y, sd_px, to_road):
+    """Project the foot point; its deviation by stepping a thousandth of a pixel to each side."""
+    here = on_road(to_road, x, y)
+    if here is None:
+        return
+    step = 1e-3
+    right = (on_road(to_road, x + step, y) - on_road(to_road, x - step, y)) / (2 * step)
+    down = (on_road(to_road, x, y + step) - on_road(to_road, x, y - step)) / (2 * step)
+    for name, z, sd in zip(("road_x", "road_y"), here, sd_px * np.hypot(right, down), strict=True):
+        axis = track.axes.get(name)
+        track.axes[name] = axis_start(z, sd, 20.0) if axis is None else axis_update(axis, z, sd)
+
+
+def publish(track, number, settings, previous, flags):
+    """The row that the rules see, as a dict; `previous` is the sighting before."""
+    last, (x1, y1, x2, y2) = track.seen[-1], track.box
+    foot, prev = (middle(track.box)[0], y2), middle(previous.box)
+    if x1 < 1 or y1 < 1 or x2 > settings["frame_width_px"] - 2 or y2 > settings["frame_height_px"] - 2:
+        flags |= AT_EDGE
+    row = {
+        "time_s": last.time_s,
+        "prev_time_s": previous.time_s,
+        "birth_s": track.seen[0].time_s,
+        "id": track.id,
+        "slot": number,
+        "class_id": int(np.argmax(track.votes())),
+        "flags": flags,
+        "score": np.mean([s.score for s in track.seen]),
+        "hits": len(track.seen),
+    }
+    row |= dict(zip(("x1_px", "y1_px", "x2_px", "y2_px"), track.box, strict=True))
+    row |= {"foot_x_px": foot[0], "foot_y_px": foot[1], "prev_foot_x_px": prev[0], "prev_foot_y_px": previous.box[3]}
+    row |= {"prev_centre_x_px": prev[0], "prev_centre_y_px": prev[1]}
+    row |= {"vx_px_s": track.axes["cx"].mean[1], "vy_px_s": track.axes["cy"].mean[1]}
+    row |= dict.fromkeys(("foot_x_m", "foot_y_m", "speed_mps", "speed_sd_mps"), math.nan)
+    if "road_x" in track.axes:
+        road = [track.axes["road_x"], track.axes["road_y"]]
+        row["foot_x_m"], row["foot_y_m"] = (axis.mean[0] for axis in road)
+        speed = math.hypot(*(axis.mean[1] for axis in road))
+        sd = max(math.sqrt(axis.cov[1, 1]) for axis in road)
+        if len(track.seen) >= settings["speed_hits_min"] and sd <= 1 + 0.2 * speed:
+            row |= {"speed_mps": speed, "speed_sd_mps": sd}
+    return row
+
+
+# -- all tracks -----------------------------------------------------------------------------------------------------
+
+
+def match_pass(tracks, settings, found, free, gate):
+    """Pair these tracks with the free detections (a set of numbers), which loses those that were taken."""
+    numbers = sorted(free)
+    cost = [
+        [
+            association_cost(track, found[j].box, found[j].score, settings["widen_max"], settings["size_change"])
+            if track.person == (found[j].class_id == PERSON)
+            else 2.0
+            for j in numbers
+        ]
+        for track in tracks
+    ]
+    for i, j in assign(cost, gate):
+        tracks[i].match = numbers[j]
+        free.remove(numbers[j])
+
+
+def associate(slots, settings, time_s, dt_s, found):
+    """Strong detections to confirmed tracks, then any to those seen lately, then strong ones to unconfirmed tracks."""
+    alive = [track for track in slots if track is not None]
+    for track in alive:
+        track.match = -1
+    free = {j for j, one in enumerate(found) if one.score >= settings["score_low"]}
+    strong = {j for j in free if found[j].score >= settings["score_high"]}
+    weak = free - strong
+    match_pass([track for track in alive if track.confirmed], settings, found, strong, settings["cost_high"])
+    left = strong | weak
+    lately_s = max(dt_s + 1e-6, settings["tentative_s"])
+    waiting = [track for track in alive if track.confirmed and track.match < 0 and time_s - track.last_s <= lately_s]
+    match_pass(waiting, settings, found, left, settings["cost_low"])
+    strong = {j for j in left if found[j].score >= settings["score_high"]}
+    match_pass([track for track in alive if not track.confirmed], settings, found, strong, settings["cost_high"])
+
+
+def births(slots, settings, time_s, ids, found):
+    """A new track for each strong detection that no track has taken and that doubles no box seen now."""
+    taken = {track.match for track in slots if track is not None}
+    for j, one in enumerate(found):
+        now = [track for track in slots if track is not None and track.last_s == time_s]
+        doubles = any(
+            track.person == (one.class_id == PERSON) and overlap(track.box, one.box) > settings["birth_iou_max"]
+            for track in now
+        )
+        if j in taken or one.score < settings["score_birth"] or doubles or None not in slots:
+            continue
+        slots[slots.index(None)] = track_start(settings, one.box, one.score, one.class_id, time_s, next(ids))
+
+
+def tracker_step(slots, settings, time_s, dt_s, found, to_road, ids):
+    """One frame: `slots` is a list of tracks or None, `found` a list of sightings; returns the rows as dicts."""
+    for track in filter(None, slots):
+        track_predict(track, settings, dt_s)
+    associate(slots, settings, time_s, dt_s, found)
+    rows = []
+    for number, track in enumerate(slots):
+        if track is None:
+            continue
+        gap_s = time_s - track.last_s
+        if track.match < 0:
+            patience_s = max(settings["tentative_s"], 1.5 * dt_s)
+            if track.confirmed:
+                patience_s = min(settings["lost_s"], max(patience_s, track.last_s - track.seen[0].time_s))
+            if gap_s > patience_s:
+                rows += [publish(track, number, settings, track.seen[-1], ENDED)] if track.confirmed else []
+                slots[number] = None
+            continue
+        one = found[track.match]
+        track_measure(track, settings, one.box, one.score, one.class_id, time_s, to_road)
+        first, previous = track.seen[0], track.seen[-2]
+        if track.confirmed:
+            bridged = gap_s > 1.5 * dt_s or gap_s > settings["lost_s"]
+            rows.append(publish(track, number, settings, previous, OBSERVED | RELINKED * bridged))
+        elif time_s - first.time_s >= settings["confirm_s"] - 1e-9:
+            track.confirmed = True
+            rows.append(publish(track, number, settings, first, OBSERVED))
+    births(slots, settings, time_s, ids, found)
+    return rows
+
+
+def tracker_end(slots, settings):
+    """The last rows of the confirmed tracks; every slot is free afterwards."""
+    rows = [publish(t, i, settings, t.seen[-1], ENDED) for i, t in enumerate(slots) if t is not None and t.confirmed]
+    slots[:] = [None] * len(slots)
+    return rows

@@ -1,0 +1,190 @@
+"""When a point has crossed a line for good: the kernel against its twin, and the cases that make double counts."""
+
+from __future__ import annotations
+
+import math
+
+import naive_rules as naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trackrows import course_rows, random_rows
+from traffic import line_row
+
+from kernels import crossing as kernel
+from kernels.records import AT_EDGE, DIRECTIONS, MAX_TRACKS, RELINKED
+
+pytestmark = pytest.mark.kernels
+
+LINE = line_row(0, 100, 200, 100)
+RULE = (0.1, 2.0, 0.04)
+
+
+def ways(rows: list[np.ndarray], line: np.ndarray = LINE, rule: tuple = RULE, anchor: int = kernel.FOOT) -> list[tuple]:
+    """Return (way, time) of every crossing that settles."""
+    state = np.zeros(1, kernel.CROSSING)[0]
+    found = []
+    for row in rows:
+        way = kernel.crossing_step(state, line[0], row[0], anchor, *rule)
+        if way:
+            found.append((way, float(state["time_s"])))
+    return found
+
+
+def up_and_down(y: list[float], step_s: float = 0.05, **more) -> list[np.ndarray]:
+    return course_rows(1, [(50.0, v) for v in y], [step_s * k for k in range(len(y))], **more)
+
+
+# -- twins ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seed", "anchor"), [(1, kernel.FOOT), (2, kernel.CENTRE), (3, kernel.FOOT)])
+def test_crossing_step_like_its_twin(seed, anchor):
+    rng = np.random.default_rng(seed)
+    states, pasts = np.zeros(MAX_TRACKS * 8, kernel.CROSSING), {}
+    settled = bridged = 0
+    for turn in range(4):
+        turned = rng.uniform(0, 2 * math.pi)
+        way = np.array([math.cos(turned), math.sin(turned)]) * 30
+        line = line_row(100 - way[0], 100 - way[1], 100 + way[0], 100 + way[1], (-way[1], way[0]))
+        rule = float(rng.choice([0.0, 0.1, 0.3])), float(rng.uniform(0, 4)), float(rng.uniform(0, 0.1))
+        for _, rows in random_rows(rng, 250):
+            for row in rows:
+                past = pasts.setdefault((turn, int(row["id"])), naive.crossing_reset())
+                state = states[(int(row["id"]) * 4 + turn) % len(states)]
+                if not past:
+                    kernel.crossing_reset(state)
+                found = kernel.crossing_step(state, line[0], row, anchor, *rule)
+                twin = naive.crossing_step(past, line[0], row, anchor, *rule)
+                assert found == (0 if twin is None else twin.way)
+                if twin is not None:
+                    settled += 1
+                    bridged += twin.bridged
+                    place = state["time_s"], state["x_px"], state["y_px"]
+                    assert place == pytest.approx((twin.time_s, *twin.point), abs=1e-3)
+                    assert bool(state["bridged"] & RELINKED) == twin.bridged
+    assert settled > 60
+    assert bridged > 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-9, 9), min_size=2, max_size=25), st.sampled_from([0.0, 0.1, 0.2]), st.booleans())
+def test_any_course_on_a_line_like_its_twin(offsets, settle_s, at_edge):
+    rows = up_and_down([100.0 + k for k in offsets], edge=AT_EDGE if at_edge else 0)
+    past = naive.crossing_reset()
+    rule = (settle_s, 2.0, 0.0)
+    twins = [twin for row in rows if (twin := naive.crossing_step(past, LINE[0], row[0], kernel.FOOT, *rule))]
+    assert ways(rows, rule=rule) == [(twin.way, pytest.approx(twin.time_s)) for twin in twins]
+
+
+def test_points_and_lines_like_their_twins():
+    rng = np.random.default_rng(4)
+    inside = 0
+    for _ in range(300):
+        line = line_row(*rng.uniform(0, 100, 4), rng.normal(0, 1, 2) if rng.random() < 0.5 else None)[0]
+        x, y = rng.uniform(0, 100, 2)
+        assert kernel.line_offset(line, x, y) == pytest.approx(naive.line_offset(line, x, y), abs=1e-9)
+        found = kernel.within_ends(line, x, y)
+        assert found == naive.within_ends(line, x, y)
+        inside += found
+        for way in (1, -1):
+            assert kernel.direction_code(line, way) == naive.direction_code(line, way)
+    assert 50 < inside < 250
+
+
+def test_a_reset_forgets_everything():
+    state = np.zeros(1, kernel.CROSSING)[0]
+    for row in up_and_down([90, 95, 104], ends=False):
+        kernel.crossing_step(state, LINE[0], row[0], kernel.FOOT, *RULE)
+    assert (state["side"], state["pending"], state["inside"]) == (-1, 1, 1)
+    kernel.crossing_reset(state)
+    untouched = np.zeros(1, kernel.CROSSING)[0]
+    assert all(state[name] == untouched[name] for name in kernel.CROSSING.names if name not in ("x_px", "y_px"))
+    assert naive.crossing_reset() == []
+
+
+# -- behaviour ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "y", "expected"),
+    [
+        ("over it", [80, 90, 110, 120, 130], [1]),
+        ("back over it", [120, 110, 90, 80, 70], [-1]),
+        ("over and back", [80, 95, 110, 115, 120, 105, 90, 85, 80], [1, -1]),
+        ("a turn in the dead band", [80, 95, 101, 102, 101, 99, 95, 80, 70], []),
+        ("a turn beyond, too quick", [80, 95, 104, 99, 95, 80, 70], []),
+        ("beside it for ever", [80, 95, 96, 95, 96, 95, 96], []),
+        ("one jump to the other side and back", [80, 85, 125, 86, 87, 88], []),
+        ("born in the band", [99, 101, 110, 120, 130], []),
+        ("ends on the new side at once", [80, 95, 104], [1]),
+        ("ends in the band", [80, 95, 101], []),
+    ],
+)
+def test_what_is_a_crossing(name, y, expected):
+    assert [way for way, _ in ways(up_and_down(y))] == expected
+
+
+def test_a_track_cut_off_at_the_edge_within_the_band_has_crossed():
+    assert [way for way, _ in ways(up_and_down([80, 95, 101], edge=AT_EDGE))] == [1]
+    assert ways(up_and_down([80, 95, 99], edge=AT_EDGE)) == []
+
+
+def test_its_time_lies_between_the_points_either_side():
+    assert ways(up_and_down([70, 90, 110, 130, 150], 0.2)) == [(1, pytest.approx(0.3))]
+    assert ways(up_and_down([70, 95, 110, 130, 150], 0.2)) == [(1, pytest.approx(0.2 + 0.2 / 3))]
+
+
+def test_the_last_of_several_passages_is_the_crossing():
+    """A car noses over the line, rolls back, waits and goes: it has crossed when it went."""
+    y = [80, 95, 101, 99, 98, 99, 98, 104, 120, 140, 160]
+    assert ways(up_and_down(y, 0.1)) == [(1, pytest.approx(0.6 + 0.1 / 3))]
+
+
+def test_only_between_its_ends():
+    times = [0.1 * k for k in range(5)]
+    for x, expected in ((250.0, []), (-1.0, []), (1.0, [1]), (199.0, [1])):
+        rows = course_rows(1, [(x, y) for y in (80.0, 95.0, 110.0, 120.0, 130.0)], times)
+        assert [way for way, _ in ways(rows)] == expected
+
+
+def test_around_its_end_and_back_through_it_is_one_way():
+    """Round the end to the far side, then through the line back: one crossing, against the normal."""
+    points = [(190, 80), (220, 90), (220, 110), (190, 120), (150, 115), (150, 95), (150, 85), (150, 80), (150, 70)]
+    assert [way for way, _ in ways(course_rows(1, points, [0.1 * k for k in range(9)]))] == [-1]
+
+
+def test_the_order_of_its_ends_means_nothing():
+    rows = up_and_down([80, 90, 110, 120, 130])
+    for flow in (None, (0.0, 1.0), (0.0, -1.0)):
+        there, back = line_row(0, 100, 200, 100, flow), line_row(200, 100, 0, 100, flow)
+        assert ways(rows, there) == ways(rows, back)
+        names = {DIRECTIONS[kernel.direction_code(line[0], ways(rows, line)[0][0])] for line in (there, back)}
+        assert names == {{None: "down", (0.0, 1.0): "with_flow", (0.0, -1.0): "against_flow"}[flow]}
+
+
+def test_a_mirrored_picture_gives_the_mirrored_direction():
+    line, mirrored = line_row(100, 20, 110, 180), line_row(540, 20, 530, 180)
+    points = [(60.0 + 10 * k, 120.0) for k in range(12)]
+    times = [0.1 * k for k in range(12)]
+    there = ways(course_rows(1, points, times), line)
+    back = ways(course_rows(1, [(640.0 - x, y) for x, y in points], times), mirrored)
+    assert [DIRECTIONS[kernel.direction_code(line[0], way)] for way, _ in there] == ["right"]
+    assert [DIRECTIONS[kernel.direction_code(mirrored[0], way)] for way, _ in back] == ["left"]
+    assert there[0][1] == pytest.approx(back[0][1])
+
+
+def test_a_large_box_has_a_wide_band():
+    """4 % of a box 200 px high are 8 px; the same jitter is a crossing for a small box."""
+    y = [80, 95, 105, 105, 105, 95, 95, 95, 95]
+    assert len(ways(up_and_down(y))) == 1
+    assert ways(up_and_down(y, size=(200.0, 200.0))) == []
+
+
+def test_the_way_back_counts_only_from_well_away():
+    """Flicker over a line that was just crossed is no crossing back; a road user that goes on and returns is one."""
+    near = [80, 90, 98, 104, 104, 104, 96, 96, 96, 104, 104, 104]
+    far = [80, 90, 98, 104, 112, 120, 112, 104, 96, 88, 88, 88]
+    assert [way for way, _ in ways(up_and_down(near))] == [1]
+    assert [way for way, _ in ways(up_and_down(far))] == [1, -1]

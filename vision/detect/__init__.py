@@ -1,0 +1,1 @@
+"""Detection: fitted frames through an onnxruntime session into detections."""

@@ -1,0 +1,1 @@
+"""From detections to confirmed tracks, and the state of signals."""

@@ -1,0 +1,93 @@
+"""The per-frame work of one camera: track, then judge with every rule. No threads, no clock, no files."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from kernels.records import CLOCK, MAX_TRACKS
+from kernels.rule import Prepared, Rule, RuleConfig
+from kernels.rules import REGISTRY
+from vision.frame import Detections
+from vision.scene import Scene
+from vision.track.signal import Signals
+from vision.track.tracker import Tracker
+
+#: Frames kept to find the one in which a crossing happened that settled only later.
+_HISTORY = 256
+
+
+class Lane:
+    """A camera's tracker, signals and rules. The same frames give the same events, byte for byte."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        rules: Sequence[RuleConfig],
+        camera: int = 0,
+        context: int = 0,
+        settings: Mapping[str, float] | None = None,
+    ) -> None:
+        self.scene = scene
+        self.rules: list[Rule] = [REGISTRY[config.type] for config in rules]
+        self.tracks = np.zeros(0)
+        self._tracker = Tracker(scene.width_px, scene.height_px, scene.to_road, settings)
+        self._signals = Signals(scene)
+        self._prepared: list[Prepared] = []
+        self._out: list[np.ndarray] = []
+        for rule, config in zip(self.rules, rules, strict=True):
+            prepared = rule.prepare(config, scene)
+            self._prepared.append(prepared)
+            # A track can settle every line of a rule in one step, no more.
+            self._out.append(np.zeros(MAX_TRACKS * len(prepared.settings), rule.event))
+        self._clock = np.zeros(1, CLOCK)
+        self._clock["camera"] = camera
+        self._context = context
+        self._frames: deque[tuple[int, float]] = deque(maxlen=_HISTORY)
+        self._started = False
+
+    def step(
+        self, found: Detections, frame: int, time_s: float, epoch: int, lamps: np.ndarray
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (rule index, its events) for one frame; `tracks` then holds the confirmed tracks, TRACK[n].
+
+        A new epoch (the stream broke) ends every track first: no event spans two, and no lamp is known from before.
+        """
+        clock = self._clock
+        if self._started and epoch != int(clock["epoch"][0]):
+            yield from self.end()
+            self._signals.forget()
+        clock["dt_s"] = time_s - float(clock["time_s"][0]) if self._started else 0.0
+        clock["time_s"], clock["frame"], clock["epoch"] = time_s, frame, epoch
+        self._started = True
+        self._frames.append((frame, time_s))
+        signals = self._signals.step(time_s, lamps)
+        self.tracks = self._tracker.step(clock, found)
+        yield from self._judge(signals)
+
+    def end(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the events that the end of the stream or of an epoch completes."""
+        self.tracks = self._tracker.end()
+        yield from self._judge(self._signals.rows)
+        self._started = False
+
+    def _judge(self, signals: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        clock = self._clock[0]
+        for index, (rule, prepared, out) in enumerate(zip(self.rules, self._prepared, self._out, strict=True)):
+            n = rule.step(self.tracks, clock, signals, prepared.settings, prepared.state, out)
+            if n:
+                events = out[:n].copy()  # an epoch's end may judge twice in one step
+                events["camera"], events["epoch"] = clock["camera"], clock["epoch"]
+                events["rule"], events["context"] = index, self._context
+                for event in events:
+                    event["frame"] = self._frame_at(float(event["time_s"]))
+                yield index, events
+
+    def _frame_at(self, time_s: float) -> int:
+        """Return the number of the last frame at or before `time_s`, the oldest kept where it lies further back."""
+        for frame, frame_s in reversed(self._frames):
+            if frame_s <= time_s:
+                return frame
+        return self._frames[0][0]

@@ -1,0 +1,128 @@
+"""Signal states for the rules: from a controller's log or from the pixels of the lamps in view."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from bisect import bisect_right
+from pathlib import Path
+
+import numpy as np
+
+from kernels.lamps import LAMP_STATE, NO_STATE, signal_step
+from kernels.records import AMBER, DARK, FLASHING, GREEN, RED, RED_AMBER, SIGNAL, SIGNAL_STATES, UNKNOWN
+from kernels.signals import stops_traffic
+from vision.errors import InputError
+from vision.scene import Scene
+
+#: Spellings of a state in a log; the letters are those of Eclipse SUMO (Documentation, "Traffic Lights").
+SPELLINGS = {name: code for code, name in enumerate(SIGNAL_STATES)} | {
+    "r": RED,
+    "y": AMBER,
+    "yellow": AMBER,
+    "g": GREEN,
+    "u": RED_AMBER,
+    "o": FLASHING,
+    "off": DARK,
+}
+_BYTES_MAX = 64 * 1024 * 1024
+
+
+def read_signal_log(path: Path, signal: str) -> tuple[list[float], list[int]]:
+    """Return the times (s on the stream's clock) and the states of one signal from a CSV log.
+
+    Columns `time_s,state`, or `time_s,signal,state` for several signals in one file. Every bad row is listed.
+    """
+    try:
+        if path.stat().st_size > _BYTES_MAX:
+            raise InputError(f"{path}: the log is larger than {_BYTES_MAX} bytes; split it by day")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read the signal log: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        reader = csv.DictReader(io.StringIO(text))
+        columns = reader.fieldnames or []
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{path}: cannot read the signal log: {error}; allowed: CSV with one row a line") from None
+    if "time_s" not in columns or "state" not in columns:
+        raise InputError(
+            f"{path}: columns are {', '.join(columns) or 'none'}; needed: time_s,state or time_s,signal,state"
+        )
+    times: list[float] = []
+    states: list[int] = []
+    mistakes: list[str] = []
+    last_s = -math.inf
+    for number, row in rows:
+        if "signal" in columns and row["signal"] != signal:
+            continue
+        where = f"{path}:{number}"
+        try:
+            time_s = float(row["time_s"])
+        except (TypeError, ValueError):
+            time_s = math.nan
+        code = SPELLINGS.get((row["state"] or "").strip().lower())
+        if not math.isfinite(time_s):
+            mistakes.append(f"{where}: time_s = {row['time_s']!r} is no finite number of seconds")
+        elif time_s < last_s:
+            mistakes.append(f"{where}: time_s = {time_s} lies before the row above ({last_s}); sort the log by time")
+        last_s = time_s if math.isfinite(time_s) else last_s
+        if code is None:
+            mistakes.append(f"{where}: state = {row['state']!r} is not defined; allowed: {', '.join(SPELLINGS)}")
+        # A poller repeats the state: only the change says since when.
+        if math.isfinite(time_s) and code is not None and (not states or code != states[-1]):
+            times.append(time_s)
+            states.append(code)
+    if mistakes:
+        raise InputError("\n".join(mistakes))
+    if not times:
+        raise InputError(f"{path}: no row for signal {signal!r}")
+    return times, states
+
+
+class Signals:
+    """The signals of one camera: SIGNAL[n] as rules read it, brought up to each frame's time."""
+
+    def __init__(self, scene: Scene) -> None:
+        n = len(scene.signal_names)
+        self.rows = np.zeros(n, SIGNAL)
+        self._memory = np.zeros(n, LAMP_STATE)
+        self.forget()
+        self.rows["sd_s"] = scene.signal_sd_s
+        self._memory["clock_sd_s"] = self._memory["change_sd_s"] = scene.signal_sd_s
+        self._memory["present"] = scene.lamp_boxes[:, :, 0] >= 0
+        self._logs = [
+            read_signal_log(path, name) if path is not None else None
+            for path, name in zip(scene.signal_logs, scene.signal_names, strict=True)
+        ]
+
+    def forget(self) -> None:
+        """Know nothing of the states until they are seen again; how bright the lamps are is still known."""
+        for name in ("state", "prev_state"):
+            self.rows[name] = UNKNOWN
+        for name in ("since_s", "prev_since_s", "red_since_s"):
+            self.rows[name] = -math.inf
+        self._memory["shown"], self._memory["pending"], self._memory["blinks"] = UNKNOWN, NO_STATE, 0
+
+    def step(self, time_s: float, lamps: np.ndarray) -> np.ndarray:
+        """Return SIGNAL[n] at `time_s`; `lamps` is LAMP[n, 3] of this frame."""
+        for index, log in enumerate(self._logs):
+            if log is None:
+                signal_step(self.rows[index], self._memory[index], lamps[index], time_s)
+            else:
+                _from_log(self.rows[index], log, time_s)
+        return self.rows
+
+
+def _from_log(row: np.ndarray, log: tuple[list[float], list[int]], time_s: float) -> None:
+    """Set a SIGNAL row from a log: the last entry at or before `time_s`, the one before it, the onset of its red."""
+    times, states = log
+    now = bisect_right(times, time_s) - 1
+    for at, state, since in ((now, "state", "since_s"), (now - 1, "prev_state", "prev_since_s")):
+        row[state] = states[at] if at >= 0 else UNKNOWN
+        row[since] = times[at] if at >= 0 else -math.inf
+    red = now if stops_traffic(row["state"]) else now - 1
+    while red > 0 and stops_traffic(states[red - 1]):
+        red -= 1
+    row["red_since_s"] = times[red] if red >= 0 else -math.inf
