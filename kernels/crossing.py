@@ -84,7 +84,7 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
         state["near"] = 0
     if ended:
         # No more evidence will come: the last side holds from closer to the line.
-        band /= REARM_BANDS
+        band = max(band_px, band / REARM_BANDS)
     if not ended and x0 == x0:
         offset0 = line_offset(line, x0, y0)
         if state["side"] == 0 and abs(offset0) > band:

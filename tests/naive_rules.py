@@ -65,7 +65,7 @@ def seen_row(track, line, anchor, band_px, band_share):
     offsets = line_offset(line, *point), line_offset(line, *before)
     well_away = abs(offsets[0]) > REARM_BANDS * band
     if int(track["flags"]) & ENDED:
-        band /= REARM_BANDS
+        band = max(band_px, band / REARM_BANDS)
     return Row(t["time_s"], (t["prev_time_s"], *before), point, band, int(track["flags"]), *offsets, well_away)
 
 
