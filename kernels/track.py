@@ -54,6 +54,7 @@ SETTINGS = np.dtype(
         ("size_accel_sd", "<f8"),
         ("widen_max", "<f8"),
         ("size_change", "<f8"),
+        ("jump_sd", "<f8"),
         ("frame_width_px", "<f8"),
         ("frame_height_px", "<f8"),
         ("road_accel_mps2", "<f8"),
@@ -78,6 +79,7 @@ DEFAULTS = {
     "size_accel_sd": 1.0,
     "widen_max": 0.5,
     "size_change": 0.6,
+    "jump_sd": 6.0,
     "road_accel_mps2": 2.5,
     "speed_hits_min": 8,
 }
@@ -95,7 +97,7 @@ def overlap(ax1, ay1, ax2, ay2, bx1, by1, bx2, by2):
 
 
 @kernel
-def association_cost(slot, xyxy_px, detection, score, widen_max, size_change):
+def association_cost(slot, xyxy_px, detection, score, settings):
     """Return 1 - overlap of a track's predicted box with a detection, both widened by the track's uncertainty.
 
     The widening is two deviations of the predicted centre, at most `widen_max` of the box. The cost rises slightly
@@ -107,9 +109,17 @@ def association_cost(slot, xyxy_px, detection, score, widen_max, size_change):
     bx1, by1, bx2, by2 = xyxy_px[detection, 0], xyxy_px[detection, 1], xyxy_px[detection, 2], xyxy_px[detection, 3]
     bw, bh = bx2 - bx1, by2 - by1
     # A change of size that no vehicle makes in the time: another object, or two that were taken for one.
+    size_change, widen_max, jump_sd = settings["size_change"], settings["widen_max"], settings["jump_sd"]
+    noise_px = settings["position_sd"] * h
     if abs(bw - w) > size_change * min(bw, w) + 2.0 * math.sqrt(axis[W]["xx"]):
         return 2.0
     if abs(bh - h) > size_change * min(bh, h) + 2.0 * math.sqrt(axis[H]["xx"]):
+        return 2.0
+    # A jump that neither the motion nor the box's own noise explains.
+    noise = noise_px * noise_px
+    off_x, off_y = (bx1 + bx2) / 2 - x, (by1 + by2) / 2 - y
+    limit = jump_sd * jump_sd
+    if off_x * off_x > limit * (axis[CX]["xx"] + noise) or off_y * off_y > limit * (axis[CY]["xx"] + noise):
         return 2.0
     wide_x = min(2.0 * math.sqrt(axis[CX]["xx"]), widen_max * max(w, h))
     wide_y = min(2.0 * math.sqrt(axis[CY]["xx"]), widen_max * h)
@@ -125,7 +135,7 @@ def association_cost(slot, xyxy_px, detection, score, widen_max, size_change):
     )
     if iou <= 0.0:
         return 2.0
-    far = math.hypot((bx1 + bx2) / 2 - x, (by1 + by2) / 2 - y) / (w + h)
+    far = math.hypot(off_x, off_y) / (w + h)
     return 1.0 - iou + 0.05 * far + 0.02 * (1.0 - score)
 
 

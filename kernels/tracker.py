@@ -56,9 +56,7 @@ def match_pass(slots, settings, columns, wanted, gate, xyxy_px, score, class_id,
             if (class_id[j] == PERSON) != (slot["person"] != 0):
                 cost[a, b] = 2.0
             else:
-                cost[a, b] = association_cost(
-                    slot, xyxy_px, j, score[j], settings["widen_max"], settings["size_change"]
-                )
+                cost[a, b] = association_cost(slot, xyxy_px, j, score[j], settings)
     pairs = assign(cost, n, m, gate, columns[2], columns[3], work, index)
     for a in range(n):
         if columns[2, a] >= 0:

@@ -138,13 +138,18 @@ def widened(box, by_x, by_y):
     return box[0] - by_x, box[1] - by_y, box[2] + by_x, box[3] + by_y
 
 
-def association_cost(track, box, score, widen_max, size_change):
+def association_cost(track, box, score, settings):
     """1 - overlap of the two boxes, both widened by two deviations of the prediction, and the tie-breakers."""
     x, y = track.axes["cx"].mean[0], track.axes["cy"].mean[0]
     w, h = max(track.axes["w"].mean[0], 1.0), max(track.axes["h"].mean[0], 1.0)
     for name, own, other in (("w", w, box[2] - box[0]), ("h", h, box[3] - box[1])):
-        if abs(other - own) > size_change * min(other, own) + 2 * math.sqrt(track.axes[name].cov[0, 0]):
+        if abs(other - own) > settings["size_change"] * min(other, own) + 2 * math.sqrt(track.axes[name].cov[0, 0]):
             return 2.0
+    for name, found, expected in zip(("cx", "cy"), middle(box), (x, y), strict=True):
+        sd = math.hypot(math.sqrt(track.axes[name].cov[0, 0]), settings["position_sd"] * h)
+        if abs(found - expected) > settings["jump_sd"] * sd:
+            return 2.0
+    widen_max = settings["widen_max"]
     wide_x = min(2 * math.sqrt(track.axes["cx"].cov[0, 0]), widen_max * max(w, h))
     wide_y = min(2 * math.sqrt(track.axes["cy"].cov[0, 0]), widen_max * h)
     own = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
@@ -240,7 +245,7 @@ def match_pass(tracks, settings, found, free, gate):
     numbers = sorted(free)
     cost = [
         [
-            association_cost(track, found[j].box, found[j].score, settings["widen_max"], settings["size_change"])
+            association_cost(track, found[j].box, found[j].score, settings)
             if track.person == (found[j].class_id == PERSON)
             else 2.0
             for j in numbers

@@ -94,17 +94,22 @@ def progress_bar() -> Iterator[Callable[[str, int, int | None], None]]:
         TextColumn("{task.fields[rate]:>7.1f} frames/s"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=False) as bar:
-        tasks: dict[str, TaskID] = {}
+    bar = Progress(*columns, console=err, transient=False)
+    tasks: dict[str, TaskID] = {}
 
-        def show(stage: str, done: int, total: int | None) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total, rate=0.0)
-            task = bar.tasks[tasks[stage]]
-            elapsed_s = task.elapsed or 0.0
-            bar.update(tasks[stage], completed=done, total=total, rate=done / elapsed_s if elapsed_s else 0.0)
+    def show(stage: str, done: int, total: int | None) -> None:
+        bar.start()  # not before: what is refused before the first frame is one line and nothing else
+        if stage not in tasks:
+            tasks[stage] = bar.add_task(stage, total=total, rate=0.0)
+        task = bar.tasks[tasks[stage]]
+        elapsed_s = task.elapsed or 0.0
+        bar.update(tasks[stage], completed=done, total=total, rate=done / elapsed_s if elapsed_s else 0.0)
 
+    try:
         yield show
+    finally:
+        if tasks:
+            bar.stop()
 
 
 @app.command()
@@ -123,10 +128,10 @@ def demo(
 
     with progress_bar() as progress:
         checked = run_demo(folder, seed, fps, provider.value, log, force, progress)
-    out.print(f"model {checked.outcome.card.name} on {escape(checked.outcome.provider.describe())}")
+    out.print(f"model {checked.outcome.card.name} on {escape(checked.outcome.provider.describe())}", soft_wrap=True)
     for line in checked.report.lines():
         out.print(escape(line), soft_wrap=True)
-    out.print(checked.outcome.counts.line())
+    out.print(checked.outcome.counts.line(), soft_wrap=True)
     out.print(
         f"{checked.seconds:.1f} s in all. Look at {escape(str(checked.summary))} and "
         f"{escape(str(checked.outcome.folder / 'annotated.mp4'))}",
@@ -170,8 +175,10 @@ def replay(
     )
     with stop_on_interrupt() as stop, progress_bar() as progress:
         outcome = module.replay(job, progress, stop)
-    out.print(f"camera {outcome.camera}: model {outcome.card.name} on {escape(outcome.provider.describe())}")
-    out.print(outcome.counts.line())
+    out.print(
+        f"camera {outcome.camera}: model {outcome.card.name} on {escape(outcome.provider.describe())}", soft_wrap=True
+    )
+    out.print(outcome.counts.line(), soft_wrap=True)
     _print_summary(outcome.folder)
     out.print(
         f"{outcome.counts.events} events in {escape(str(outcome.folder))}, {outcome.frames_per_s:.1f} frames/s",
@@ -191,11 +198,12 @@ def check(site: SiteArg, models: ModelsOpt = None) -> None:
     for name, camera in sorted(found.cameras.items()):
         out.print(
             f"camera {name}: {len(camera.lines)} lines, {len(camera.zones)} zones, {len(camera.signals)} signals, "
-            f"{len(camera.rules)} rules, model {camera.model}"
+            f"{len(camera.rules)} rules, model {camera.model}",
+            soft_wrap=True,
         )
     for mistake in missing:
         err.print(f"[yellow]warning:[/] {escape(mistake)}", soft_wrap=True)
-    out.print(f"{escape(str(site))}: no mistakes")
+    out.print(f"{escape(str(site))}: no mistakes", soft_wrap=True)
 
 
 @app.command()
@@ -209,7 +217,7 @@ def draw(
     from vision.replay import draw_camera
 
     draw_camera(site, camera, source, picture)
-    out.print(f"wrote {escape(str(picture))}")
+    out.print(f"wrote {escape(str(picture))}", soft_wrap=True)
 
 
 RuleOpt = Annotated[list[str] | None, typer.Option("--rule", help="Only this rule, by its name; may be repeated.")]
