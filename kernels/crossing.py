@@ -29,8 +29,8 @@ CROSSING = np.dtype(
     ]
 )
 
-#: After a crossing the line is armed again once the point has been so many dead bands away: a box that flickers near
-#: the line it has just crossed does not cross back.
+#: After a crossing the line is armed again once the point has been so many dead bands beyond it: a box that flickers
+#: near the line it has just crossed does not cross back.
 REARM_BANDS = 2.5
 
 FOOT, CENTRE = 0, 1
@@ -80,7 +80,7 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
     band = max(band_px, band_share * (track["y2_px"] - track["y1_px"]))
     ended = (track["flags"] & ENDED) != 0
     offset = line_offset(line, x, y)
-    if abs(offset) > REARM_BANDS * band:
+    if offset * state["side"] > REARM_BANDS * band:
         state["near"] = 0
     if ended:
         # No more evidence will come: the last side holds from closer to the line.

@@ -39,7 +39,7 @@ class Row:
     flags: int
     offset: float
     offset_before: float
-    well_away: bool
+    well_away: int  # the side, 0 near the line
 
 
 @dataclass
@@ -63,7 +63,7 @@ def seen_row(track, line, anchor, band_px, band_share):
         before = t["prev_centre_x_px"], t["prev_centre_y_px"]
     band = max(band_px, band_share * (t["y2_px"] - t["y1_px"]))
     offsets = line_offset(line, *point), line_offset(line, *before)
-    well_away = abs(offsets[0]) > REARM_BANDS * band
+    well_away = int(math.copysign(1, offsets[0])) if abs(offsets[0]) > REARM_BANDS * band else 0
     if int(track["flags"]) & ENDED:
         band = max(band_px, band / REARM_BANDS)
     return Row(t["time_s"], (t["prev_time_s"], *before), point, band, int(track["flags"]), *offsets, well_away)
@@ -123,7 +123,12 @@ def crossing_step(past, line, track, anchor, settle_s, band_px, band_share):
         crossed = passage(line, past[last_way], way)
         if not within_ends(line, *crossed.point):
             continue
-        away = told is None or any(row.well_away for row in past[told : k + 1])
+        # Well away on the side that was settled then; the crossing's own row may be that already.
+        away = told is None or any(
+            past[at].well_away
+            == next(side for change, side, _ in reversed(changes) if change < at or at == told == change)
+            for at in range(told, k + 1)
+        )
         if away:
             told = k
         if k == len(past) - 1:

@@ -7,6 +7,7 @@ picture and over a line, without a network that was trained.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -153,6 +154,40 @@ def run_main(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     finally:
         signal.signal(signal.SIGINT, before)
     return 0
+
+
+Run = Callable[..., tuple[int, str, list[str]]]
+
+
+def runner(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Return what runs a command line and gives its exit code, its standard output, its lines of standard error."""
+
+    def call(*words: object) -> tuple[int, str, list[str]]:
+        capfd.readouterr()
+        code = run_main(monkeypatch, *words)
+        said = capfd.readouterr()
+        return code, said.out, said.err.splitlines()
+
+    return call
+
+
+def complaints(lines: list[str]) -> list[str]:
+    """Return the mistakes on standard error, each in its line; nothing there may look like a crash."""
+    assert not any("Traceback" in line for line in lines)
+    return [line.removeprefix("gantry: ") for line in lines if line.startswith("gantry:")]
+
+
+def swap(path: Path, old: str, new: str) -> None:
+    """Replace a piece of a text file that is in it once."""
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def copied(tiny: Tiny, folder: Path) -> Tiny:
+    """Return a copy of a tiny run, to be spoilt."""
+    shutil.copytree(tiny.folder, folder)
+    return Tiny(folder, folder / tiny.site.name, folder / tiny.video.name)
 
 
 # -- The demo's junction, seen by a perfect detector ------------------------------------------------------------------
