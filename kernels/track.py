@@ -32,6 +32,7 @@ SLOT = np.dtype(
         ("phase", "<u1"),
         ("has_road", "<u1"),
         ("person", "<u1"),
+        ("class_id", "<u1"),
         ("match", "<i2"),
     ]
 )
@@ -44,6 +45,8 @@ SETTINGS = np.dtype(
         ("score_birth", "<f8"),
         ("cost_high", "<f8"),
         ("cost_low", "<f8"),
+        ("doubt_cost", "<f8"),
+        ("class_cost", "<f8"),
         ("confirm_s", "<f8"),
         ("tentative_s", "<f8"),
         ("lost_s", "<f8"),
@@ -69,6 +72,8 @@ DEFAULTS = {
     "score_birth": 0.4,
     "cost_high": 0.7,
     "cost_low": 0.5,
+    "doubt_cost": 0.3,
+    "class_cost": 0.15,
     "confirm_s": 0.15,
     "tentative_s": 0.25,
     "lost_s": 1.5,
@@ -156,6 +161,7 @@ def track_start(slot, settings, box_px, score, class_id, time_s, track_id):
     for k in range(len(slot["votes"])):
         slot["votes"][k] = 0.0
     slot["votes"][class_id] = score
+    slot["class_id"] = class_id
     slot["birth_s"] = time_s
     slot["seen_s"] = time_s
     slot["score_sum"] = score
@@ -182,6 +188,16 @@ def track_predict(slot, settings, dt_s):
 
 
 @kernel
+def elected(votes):
+    """Return the class with most votes, the first among equals."""
+    best = 0
+    for k in range(len(votes)):
+        if votes[k] > votes[best]:
+            best = k
+    return best
+
+
+@kernel
 def track_measure(slot, settings, box_px, score, class_id, to_road):
     """Take a matched detection into a track: box, score, class vote, foot point on the road."""
     axis = slot["axis"]
@@ -195,6 +211,7 @@ def track_measure(slot, settings, box_px, score, class_id, to_road):
     for k in range(4):
         slot["box_px"][k] = box_px[k]
     slot["votes"][class_id] += score
+    slot["class_id"] = elected(slot["votes"])
     slot["score_sum"] += score
     slot["score"] = score
     slot["hits"] += 1
@@ -233,17 +250,13 @@ def road_measure(slot, settings, x, y, sd_px, to_road):
 @kernel
 def publish(row, slot, number, settings, time_s, previous_s, previous_px, flags):
     """Write a track's row for the rules. `previous_px` is its last observed box before this one."""
-    best = 0
-    for k in range(len(slot["votes"])):
-        if slot["votes"][k] > slot["votes"][best]:
-            best = k
     box = slot["box_px"]
     row["time_s"] = time_s
     row["prev_time_s"] = previous_s
     row["birth_s"] = slot["birth_s"]
     row["id"] = slot["id"]
     row["slot"] = number
-    row["class_id"] = best
+    row["class_id"] = slot["class_id"]
     row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"] = box[0], box[1], box[2], box[3]
     row["foot_x_px"], row["foot_y_px"] = 0.5 * (box[0] + box[2]), box[3]
     row["prev_foot_x_px"], row["prev_foot_y_px"] = 0.5 * (previous_px[0] + previous_px[2]), previous_px[3]

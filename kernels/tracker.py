@@ -1,7 +1,7 @@
 """Multi-object tracking over columns: detections of one frame in, confirmed tracks out; every lifetime in seconds.
 
-Association in passes as in ByteTrack (Zhang et al., ECCV 2022, section 3): strong detections to known tracks, weak ones
-to the tracks still unmatched, the rest to unconfirmed ones. The overlap is taken between boxes widened by the track's
+Association in passes as in ByteTrack (Zhang et al., ECCV 2022, section 3): strong detections to all tracks, with a
+handicap for unconfirmed and hidden ones, then weak ones to known tracks, then strong ones that are left to any. The overlap is taken between boxes widened by the track's
 own uncertainty, so that a young track, a long gap or a low frame rate is no special case.
 """
 
@@ -33,14 +33,15 @@ WORK = MAX_TRACKS + MAX_DETECTIONS + 2
 def match_pass(slots, settings, columns, wanted, gate, xyxy_px, score, class_id, cost, work, index):
     """Pair the tracks wanted in this pass with the detections wanted; write `match` of both sides.
 
-    `wanted` is (phase, least score, longest time since seen in s, now in s). `columns` is i4[5, k]: the tracks and the
-    detections in this pass, the pairing's two results, the owner of each detection. `cost` is f4 scratch.
+    `wanted` is (least phase, least score, longest time since seen in s, now in s, time since seen from which a track has
+    a handicap, the handicap; unconfirmed tracks have it too). `columns` is i4[5, k]: the tracks and the detections in this pass, the pairing's two results, the owner
+    of each detection. `cost` is f4 scratch.
     """
     n = 0
     m = 0
     for i in range(len(slots)):
         slot = slots[i]
-        if slot["match"] < 0 and slot["phase"] == wanted[0] and wanted[3] - slot["seen_s"] <= wanted[2]:
+        if slot["match"] < 0 and slot["phase"] >= wanted[0] and wanted[3] - slot["seen_s"] <= wanted[2]:
             columns[0, n] = i
             n += 1
     for j in range(len(score)):
@@ -57,6 +58,10 @@ def match_pass(slots, settings, columns, wanted, gate, xyxy_px, score, class_id,
                 cost[a, b] = 2.0
             else:
                 cost[a, b] = association_cost(slot, xyxy_px, j, score[j], settings)
+                if slot["phase"] == TENTATIVE or wanted[3] - slot["seen_s"] > wanted[4]:
+                    cost[a, b] += wanted[5]
+                if class_id[j] != slot["class_id"]:
+                    cost[a, b] += settings["class_cost"]
     pairs = assign(cost, n, m, gate, columns[2], columns[3], work, index)
     for a in range(n):
         if columns[2, a] >= 0:
@@ -74,11 +79,13 @@ def associate(slots, settings, time_s, dt_s, xyxy_px, score, class_id, cost, wor
     high, low = settings["score_high"], settings["score_low"]
     # Seen in the step before, whatever the frame rate.
     recent_s = dt_s + 1e-6
-    wanted = (CONFIRMED, high, math.inf, time_s)
+    # Unconfirmed and hidden tracks compete from the first, at a handicap: a new vehicle that hides an old one keeps its
+    # own box.
+    wanted = (TENTATIVE, high, math.inf, time_s, recent_s, settings["doubt_cost"])
     match_pass(slots, settings, columns, wanted, settings["cost_high"], xyxy_px, score, class_id, cost, work, index)
-    wanted = (CONFIRMED, low, max(recent_s, settings["tentative_s"]), time_s)
+    wanted = (CONFIRMED, low, max(recent_s, settings["tentative_s"]), time_s, recent_s, 0.0)
     match_pass(slots, settings, columns, wanted, settings["cost_low"], xyxy_px, score, class_id, cost, work, index)
-    wanted = (TENTATIVE, high, math.inf, time_s)
+    wanted = (TENTATIVE, high, math.inf, time_s, recent_s, 0.0)
     match_pass(slots, settings, columns, wanted, settings["cost_high"], xyxy_px, score, class_id, cost, work, index)
 
 

@@ -159,6 +159,10 @@ def association_cost(track, box, score, settings):
     return 1 - iou + 0.05 * math.dist((x, y), middle(box)) / (w + h) + 0.02 * (1 - score)
 
 
+def elected(votes):
+    return max(range(len(votes)), key=lambda k: (votes[k], -k))
+
+
 def track_start(settings, box, score, class_id, time_s, track_id):
     h = box[3] - box[1]
     sd = settings["position_sd"] * h
@@ -217,7 +221,7 @@ def publish(track, number, settings, previous, flags):
         "birth_s": track.seen[0].time_s,
         "id": track.id,
         "slot": number,
-        "class_id": int(np.argmax(track.votes())),
+        "class_id": elected(track.votes()),
         "flags": flags,
         "score": np.mean([s.score for s in track.seen]),
         "hits": len(track.seen),
@@ -240,12 +244,17 @@ def publish(track, number, settings, previous, flags):
 # -- all tracks -----------------------------------------------------------------------------------------------------
 
 
-def match_pass(tracks, settings, found, free, gate):
-    """Pair these tracks with the free detections (a set of numbers), which loses those that were taken."""
+def match_pass(tracks, settings, found, free, gate, sure=(), handicap=0.0):
+    """Pair these tracks with the free detections (a set of numbers), which loses those that were taken.
+
+    `handicap` is what tracks that are not sure pay on top.
+    """
     numbers = sorted(free)
     cost = [
         [
             association_cost(track, found[j].box, found[j].score, settings)
+            + settings["class_cost"] * (found[j].class_id != elected(track.votes()))
+            + handicap * all(track is not one for one in sure)
             if track.person == (found[j].class_id == PERSON)
             else 2.0
             for j in numbers
@@ -258,20 +267,22 @@ def match_pass(tracks, settings, found, free, gate):
 
 
 def associate(slots, settings, time_s, dt_s, found):
-    """Strong detections to confirmed tracks, then any to those seen lately, then strong ones to unconfirmed tracks."""
+    """Strong detections to all tracks, any left to confirmed ones seen lately, strong ones left to any."""
     alive = [track for track in slots if track is not None]
     for track in alive:
         track.match = -1
     free = {j for j, one in enumerate(found) if one.score >= settings["score_low"]}
     strong = {j for j in free if found[j].score >= settings["score_high"]}
     weak = free - strong
-    match_pass([track for track in alive if track.confirmed], settings, found, strong, settings["cost_high"])
+    lately = [track for track in alive if time_s - track.last_s <= dt_s + 1e-6]
+    sure = [track for track in lately if track.confirmed]
+    match_pass(alive, settings, found, strong, settings["cost_high"], sure, settings["doubt_cost"])
     left = strong | weak
     lately_s = max(dt_s + 1e-6, settings["tentative_s"])
     waiting = [track for track in alive if track.confirmed and track.match < 0 and time_s - track.last_s <= lately_s]
     match_pass(waiting, settings, found, left, settings["cost_low"])
     strong = {j for j in left if found[j].score >= settings["score_high"]}
-    match_pass([track for track in alive if not track.confirmed], settings, found, strong, settings["cost_high"])
+    match_pass([track for track in alive if track.match < 0], settings, found, strong, settings["cost_high"])
 
 
 def births(slots, settings, time_s, ids, found):

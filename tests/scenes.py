@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import pytest
 from tiny_models import GREY, card_text, write_card, write_model
@@ -25,8 +26,8 @@ from vision import __version__
 from vision.card import load_card
 from vision.cli import main
 from vision.demo.clip import Painter
+from vision.demo.render import Seen, survey
 from vision.demo.site import CAMERA, site_text
-from vision.demo.truth import frame_boxes
 from vision.frame import Detections
 from vision.record.context import run_header
 from vision.record.export import rows
@@ -213,16 +214,22 @@ def perfect_boxes(painter: Painter, times_s: Sequence[float]) -> Iterator[tuple[
     """Yield (time, the true boxes of all vehicles that can be seen at that time)."""
     found = Detections()
     for time_s in times_s:
-        boxes = [
-            box
-            for box in frame_boxes(painter.world, painter.stage, time_s)
-            if box.visible >= LEAST_SHOWN and box.xyxy_px[3] - box.xyxy_px[1] >= LEAST_PX
-        ]
-        found.n = len(boxes)
-        for k, box in enumerate(boxes):
-            found.xyxy_px[k], found.score[k] = box.xyxy_px, 0.9
-            found.class_id[k] = CLASSES.index(box.class_name)
+        seen = [one for one in survey(painter.stage, painter.world.poses(time_s)) if can_be_seen(painter, one)]
+        found.n = len(seen)
+        for k, one in enumerate(seen):
+            found.xyxy_px[k], found.score[k] = one.xyxy_px, 0.9
+            found.class_id[k] = CLASSES.index(one.class_name)
         yield time_s, found
+
+
+def can_be_seen(painter: Painter, one: Seen) -> bool:
+    """Say whether a detector could see a vehicle: enough of what lies in the picture is not hidden by others."""
+    camera = painter.world.camera
+    frame = np.float32([(0, 0), (camera.width_px, 0), (camera.width_px, camera.height_px), (0, camera.height_px)])
+    outline = np.float32(one.outline_px)
+    inside, _ = cv2.intersectConvexConvex(outline, frame)
+    shown = one.visible * cv2.contourArea(outline)
+    return shown >= LEAST_SHOWN * inside and one.xyxy_px[3] - one.xyxy_px[1] >= LEAST_PX
 
 
 def painted_lamps(painter: Painter, scene: Scene) -> Lamps:

@@ -65,7 +65,7 @@ def _ends_m(layout: Layout) -> dict[str, tuple[tuple[float, float], tuple[float,
     middle, low, high = cy - 0.6, cy - half_cross - 1.5, cy + half_cross + 0.6
     return {
         "north_stop": ((0.3, near), (half_main + 1.2, near)),
-        "north_out": ((0.6, out), (half_main + 1.6, out)),
+        "north_out": ((0.6, out), (half_main + 0.4, out)),
         "south_stop": ((-half_main, far), (0.8, far)),
         "south_out": ((-half_main, near), (0.1, near)),
         "east_stop": ((left, low), (left, middle)),

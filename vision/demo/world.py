@@ -26,7 +26,7 @@ PLAN = Plan(
 #: (path, class, when it would reach the stop line undisturbed in s, speed in km/h, what it drives through); drawn times
 #: vary a little. "amber": does not brake for amber; "red": for nothing.
 SCRIPT = (
-    ("north_inner", "car", 1.3, 44, ""),
+    ("north_inner", "truck", 1.3, 42, ""),
     ("north_inner", "bus", 3.6, 40, ""),
     ("north_inner", "car", 6.3, 46, "amber"),
     ("north_inner", "car", 8.9, 46, "red"),
@@ -48,7 +48,7 @@ SCRIPT = (
     ("east_to_south", "car", 6.5, 32, ""),
     ("east", "motorcycle", 9.0, 34, ""),
     ("west", "car", 3.6, 34, ""),
-    ("west", "truck", 6.2, 32, ""),
+    ("west", "car", 6.2, 32, ""),
     ("west", "car", 12.6, 36, ""),
 )
 
