@@ -26,8 +26,16 @@ CROSSING = np.dtype(
         ("inside", "<u1"),
         ("bridged", "<u1"),
         ("near", "<u1"),
+        ("samples", "<u4"),
+        ("sample_s", "<f8", (8,)),
+        ("sample_px", "<f8", (8,)),
     ]
 )
+
+#: The time of a passage is that of a straight line through the offsets seen so long before and after it.
+FIT_S = 0.21
+#: The fit may move the passage by so much at most; beyond, the motion was not straight.
+FIT_MOVE_S = 0.1
 
 #: After a crossing the line is armed again once the point has been so many dead bands beyond it: a box that flickers
 #: near the line it has just crossed does not cross back.
@@ -45,6 +53,7 @@ def crossing_reset(state):
     state["inside"] = 0
     state["bridged"] = 0
     state["near"] = 0
+    state["samples"] = 0
     state["pending_s"] = 0.0
     state["time_s"] = 0.0
 
@@ -62,6 +71,39 @@ def within_ends(line, x, y):
     dy = line["y2_px"] - line["y1_px"]
     along = (x - line["x1_px"]) * dx + (y - line["y1_px"]) * dy
     return 0.0 <= along <= dx * dx + dy * dy
+
+
+@kernel
+def sample_add(state, time_s, offset_px):
+    """Keep one more offset from the line; the last eight are kept."""
+    at = state["samples"] % 8
+    state["sample_s"][at] = time_s
+    state["sample_px"][at] = offset_px
+    state["samples"] += 1
+
+
+@kernel
+def passage_s(state):
+    """Return the time of the last passage in s: of a least-squares line through the offsets around it.
+
+    A box's edge is noisy by more than a slow road user moves in a frame; several offsets know better than two. Where
+    fewer than three are near, or the line meets zero elsewhere, it is the passage between the two points.
+    """
+    n, sum_t, sum_o, sum_tt, sum_to = 0, 0.0, 0.0, 0.0, 0.0
+    for k in range(min(state["samples"], 8)):
+        t, offset = state["sample_s"][k] - state["time_s"], state["sample_px"][k]
+        if abs(t) <= FIT_S:
+            n += 1
+            sum_t += t
+            sum_o += offset
+            sum_tt += t * t
+            sum_to += t * offset
+    spread = n * sum_tt - sum_t * sum_t
+    slope = n * sum_to - sum_t * sum_o
+    if n < 3 or spread <= 0.0 or slope == 0.0:
+        return state["time_s"]
+    moved = (sum_t * sum_to - sum_tt * sum_o) / slope
+    return state["time_s"] + moved if abs(moved) <= FIT_MOVE_S else state["time_s"]
 
 
 @kernel
@@ -87,6 +129,9 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
         band = max(band_px, band / REARM_BANDS)
     if not ended and x0 == x0:
         offset0 = line_offset(line, x0, y0)
+        if state["samples"] == 0:
+            sample_add(state, track["prev_time_s"], offset0)
+        sample_add(state, track["time_s"], offset)
         if state["side"] == 0 and abs(offset0) > band:
             state["side"] = 1 if offset0 > 0.0 else -1
         if (offset0 > 0.0) != (offset > 0.0):
@@ -122,6 +167,7 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
     if state["near"] != 0:
         return 0
     state["near"] = abs(offset) <= REARM_BANDS * band
+    state["time_s"] = passage_s(state)
     return here
 
 

@@ -102,7 +102,7 @@ def overlap(ax1, ay1, ax2, ay2, bx1, by1, bx2, by2):
 
 
 @kernel
-def association_cost(slot, xyxy_px, detection, score, settings):
+def association_cost(slot, xyxy_px, detection, score, settings, hidden):
     """Return 1 - overlap of a track's predicted box with a detection, both widened by the track's uncertainty.
 
     The widening is two deviations of the predicted centre, at most `widen_max` of the box. The cost rises slightly
@@ -120,11 +120,13 @@ def association_cost(slot, xyxy_px, detection, score, settings):
         return 2.0
     if abs(bh - h) > size_change * min(bh, h) + 2.0 * math.sqrt(axis[H]["xx"]):
         return 2.0
-    # A jump that neither the motion nor the box's own noise explains.
+    # A jump that neither the motion nor the box's own noise explains. A road user that goes behind something shows a
+    # part of itself last, so for a `hidden` one the prediction is no measure.
     noise = noise_px * noise_px
     off_x, off_y = (bx1 + bx2) / 2 - x, (by1 + by2) / 2 - y
     limit = jump_sd * jump_sd
-    if off_x * off_x > limit * (axis[CX]["xx"] + noise) or off_y * off_y > limit * (axis[CY]["xx"] + noise):
+    far_x, far_y = off_x * off_x > limit * (axis[CX]["xx"] + noise), off_y * off_y > limit * (axis[CY]["xx"] + noise)
+    if (far_x or far_y) and not hidden:
         return 2.0
     wide_x = min(2.0 * math.sqrt(axis[CX]["xx"]), widen_max * max(w, h))
     wide_y = min(2.0 * math.sqrt(axis[CY]["xx"]), widen_max * h)

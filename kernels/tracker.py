@@ -1,8 +1,9 @@
 """Multi-object tracking over columns: detections of one frame in, confirmed tracks out; every lifetime in seconds.
 
 Association in passes as in ByteTrack (Zhang et al., ECCV 2022, section 3): strong detections to all tracks, with a
-handicap for unconfirmed and hidden ones, then weak ones to known tracks, then strong ones that are left to any. The overlap is taken between boxes widened by the track's
-own uncertainty, so that a young track, a long gap or a low frame rate is no special case.
+handicap for unconfirmed and hidden ones, then weak ones to known tracks, then strong ones that are left to any. The
+overlap is taken between boxes widened by the track's own uncertainty, so that a young track, a long gap or a low frame
+rate is no special case.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ WORK = MAX_TRACKS + MAX_DETECTIONS + 2
 def match_pass(slots, settings, columns, wanted, gate, xyxy_px, score, class_id, cost, work, index):
     """Pair the tracks wanted in this pass with the detections wanted; write `match` of both sides.
 
-    `wanted` is (least phase, least score, longest time since seen in s, now in s, time since seen from which a track has
-    a handicap, the handicap; unconfirmed tracks have it too). `columns` is i4[5, k]: the tracks and the detections in this pass, the pairing's two results, the owner
-    of each detection. `cost` is f4 scratch.
+    `wanted` is (least phase, least score, longest time since seen in s, now in s, time since seen from which a track is
+    hidden, the handicap of hidden and unconfirmed tracks). `columns` is i4[5, k]: the tracks and the detections in this
+    pass, the pairing's two results, the owner of each detection. `cost` is f4 scratch.
     """
     n = 0
     m = 0
@@ -52,13 +53,14 @@ def match_pass(slots, settings, columns, wanted, gate, xyxy_px, score, class_id,
         return 0
     for a in range(n):
         slot = slots[columns[0, a]]
+        hidden = wanted[3] - slot["seen_s"] > wanted[4]
         for b in range(m):
             j = columns[1, b]
             if (class_id[j] == PERSON) != (slot["person"] != 0):
                 cost[a, b] = 2.0
             else:
-                cost[a, b] = association_cost(slot, xyxy_px, j, score[j], settings)
-                if slot["phase"] == TENTATIVE or wanted[3] - slot["seen_s"] > wanted[4]:
+                cost[a, b] = association_cost(slot, xyxy_px, j, score[j], settings, hidden)
+                if slot["phase"] == TENTATIVE or hidden:
                     cost[a, b] += wanted[5]
                 if class_id[j] != slot["class_id"]:
                     cost[a, b] += settings["class_cost"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kernels import lamps as lamps_module
-from kernels.crossing import CENTRE, FOOT, REARM_BANDS
+from kernels.crossing import CENTRE, FIT_MOVE_S, FIT_S, FOOT, REARM_BANDS
 from kernels.records import AT_EDGE, CANNOT_JUDGE, DIRECTIONS, ENDED, RELINKED, SIGNAL_STATES, VIOLATION
 
 # -- crossing a line ------------------------------------------------------------------------------------------------
@@ -112,6 +112,32 @@ def passage(line, row, way):
     return Crossed(way, time_s, (x, y), bool(row.flags & RELINKED))
 
 
+def sample_add(samples, time_s, offset_px):
+    """The last eight offsets."""
+    return [*samples, (time_s, offset_px)][-8:]
+
+
+def passage_s(samples, time_s):
+    """The zero of a straight line (numpy's fit) through the offsets near the passage, if it lies near it too."""
+    near = [(t - time_s, offset) for t, offset in samples if abs(t - time_s) <= FIT_S]
+    if len(near) < 3 or len({t for t, _ in near}) < 2:
+        return time_s
+    slope, at_zero = np.polyfit(*zip(*near, strict=True), 1)
+    moved = -at_zero / slope if slope else np.inf
+    return time_s + moved if abs(moved) <= FIT_MOVE_S else time_s
+
+
+def offsets_of(past):
+    """The samples of a past: a first row brings its previous point too."""
+    samples = []
+    for row in past:
+        if not row.flags & ENDED and row.before[1] == row.before[1]:
+            if not samples:
+                samples = sample_add(samples, row.before[0], row.offset_before)
+            samples = sample_add(samples, row.time_s, row.offset)
+    return samples
+
+
 def crossing_step(past, line, track, anchor, settle_s, band_px, band_share):
     """Add the row to the past; return what settles in this very row, or None."""
     past.append(seen_row(track, line, anchor, band_px, band_share))
@@ -131,8 +157,9 @@ def crossing_step(past, line, track, anchor, settle_s, band_px, band_share):
         )
         if away:
             told = k
-        if k == len(past) - 1:
-            return crossed if away else None
+        if k == len(past) - 1 and away:
+            crossed.time_s = passage_s(offsets_of(past), crossed.time_s)
+            return crossed
     return None
 
 

@@ -138,7 +138,7 @@ def widened(box, by_x, by_y):
     return box[0] - by_x, box[1] - by_y, box[2] + by_x, box[3] + by_y
 
 
-def association_cost(track, box, score, settings):
+def association_cost(track, box, score, settings, hidden):
     """1 - overlap of the two boxes, both widened by two deviations of the prediction, and the tie-breakers."""
     x, y = track.axes["cx"].mean[0], track.axes["cy"].mean[0]
     w, h = max(track.axes["w"].mean[0], 1.0), max(track.axes["h"].mean[0], 1.0)
@@ -147,7 +147,7 @@ def association_cost(track, box, score, settings):
             return 2.0
     for name, found, expected in zip(("cx", "cy"), middle(box), (x, y), strict=True):
         sd = math.hypot(math.sqrt(track.axes[name].cov[0, 0]), settings["position_sd"] * h)
-        if abs(found - expected) > settings["jump_sd"] * sd:
+        if abs(found - expected) > settings["jump_sd"] * sd and not hidden:
             return 2.0
     widen_max = settings["widen_max"]
     wide_x = min(2 * math.sqrt(track.axes["cx"].cov[0, 0]), widen_max * max(w, h))
@@ -244,23 +244,22 @@ def publish(track, number, settings, previous, flags):
 # -- all tracks -----------------------------------------------------------------------------------------------------
 
 
-def match_pass(tracks, settings, found, free, gate, sure=(), handicap=0.0):
+def match_pass(tracks, settings, found, free, gate, shown_s, handicap=0.0):
     """Pair these tracks with the free detections (a set of numbers), which loses those that were taken.
 
-    `handicap` is what tracks that are not sure pay on top.
+    A track last seen before `shown_s` is hidden; `handicap` is what hidden and unconfirmed ones pay on top.
     """
     numbers = sorted(free)
-    cost = [
-        [
-            association_cost(track, found[j].box, found[j].score, settings)
-            + settings["class_cost"] * (found[j].class_id != elected(track.votes()))
-            + handicap * all(track is not one for one in sure)
-            if track.person == (found[j].class_id == PERSON)
-            else 2.0
-            for j in numbers
-        ]
-        for track in tracks
-    ]
+    cost = []
+    for track in tracks:
+        hidden = track.last_s < shown_s
+        row = []
+        for one in (found[j] for j in numbers):
+            price = association_cost(track, one.box, one.score, settings, hidden)
+            price += handicap * (hidden or not track.confirmed)
+            price += settings["class_cost"] * (one.class_id != elected(track.votes()))
+            row.append(price if track.person == (one.class_id == PERSON) else 2.0)
+        cost.append(row)
     for i, j in assign(cost, gate):
         tracks[i].match = numbers[j]
         free.remove(numbers[j])
@@ -274,15 +273,14 @@ def associate(slots, settings, time_s, dt_s, found):
     free = {j for j, one in enumerate(found) if one.score >= settings["score_low"]}
     strong = {j for j in free if found[j].score >= settings["score_high"]}
     weak = free - strong
-    lately = [track for track in alive if time_s - track.last_s <= dt_s + 1e-6]
-    sure = [track for track in lately if track.confirmed]
-    match_pass(alive, settings, found, strong, settings["cost_high"], sure, settings["doubt_cost"])
+    shown_s = time_s - dt_s - 1e-6
+    match_pass(alive, settings, found, strong, settings["cost_high"], shown_s, settings["doubt_cost"])
     left = strong | weak
     lately_s = max(dt_s + 1e-6, settings["tentative_s"])
     waiting = [track for track in alive if track.confirmed and track.match < 0 and time_s - track.last_s <= lately_s]
-    match_pass(waiting, settings, found, left, settings["cost_low"])
+    match_pass(waiting, settings, found, left, settings["cost_low"], shown_s)
     strong = {j for j in left if found[j].score >= settings["score_high"]}
-    match_pass([track for track in alive if track.match < 0], settings, found, strong, settings["cost_high"])
+    match_pass([track for track in alive if track.match < 0], settings, found, strong, settings["cost_high"], shown_s)
 
 
 def births(slots, settings, time_s, ids, found):

@@ -105,7 +105,7 @@ def one_track(rng: np.random.Generator, to_road: np.ndarray | None) -> tuple[np.
 def test_association_cost_like_its_twin():
     rng = np.random.default_rng(6)
     found, expected = [], []
-    for _ in range(200):
+    for k in range(200):
         slot, twin, tracker = one_track(rng, None)
         x1, y1, x2, y2 = twin.box
         grow = rng.uniform(-0.6, 0.8)
@@ -113,8 +113,8 @@ def test_association_cost_like_its_twin():
         x, y = (x1 + x2) / 2 + rng.normal(0, 20), (y1 + y2) / 2 + rng.normal(0, 20)
         box = np.float32([[x - half_w, y - half_h, x + half_w, y + half_h]])
         score = float(rng.random())
-        found.append(kernel.association_cost(slot, box, 0, score, tracker.settings[0]))
-        expected.append(naive.association_cost(twin, tuple(map(float, box[0])), score, plain(tracker)))
+        found.append(kernel.association_cost(slot, box, 0, score, tracker.settings[0], k % 2))
+        expected.append(naive.association_cost(twin, tuple(map(float, box[0])), score, plain(tracker), k % 2))
     assert np.allclose(found, expected, atol=1e-5)
     assert 20 < sum(cost == 2.0 for cost in found) < 150
 

@@ -89,8 +89,8 @@ sha256 = "{sha256}"
 bytes = {bytes}
 licence = "Apache-2.0"
 source = "made by models/train/demo.py from rendered junctions alone; not for real streets"
-score_min = 0.1
-iou_max = 0.6
+score_min = 0.25
+iou_max = 0.5
 
 [input]
 name = "planes"

@@ -12,13 +12,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vision.demo.backdrop import paint_stage
+from vision.demo.backdrop import Head, paint_stage
 from vision.demo.camera import PoleCamera
+from vision.demo.clip import LAMP_BGR
 from vision.demo.layout import Layout
-from vision.demo.render import Light, Pose, Stage, draw_frame, survey
+from vision.demo.render import Light, Pose, Stage, draw_frame, draw_lamp, survey
 from vision.demo.space import overlaps
+from vision.demo.traffic import Driver, drive, junction_paths
 from vision.demo.vehicles import CLASSES, build_shape
-from vision.demo.world import demo_camera
+from vision.demo.world import PLAN, SECONDS, demo_camera, draw_drivers
 
 WIDTH_PX, HEIGHT_PX = 512, 288
 RENDER_WIDTH_PX = 768
@@ -30,9 +32,9 @@ BODIES = 300  # different bodies of each class
 SHARES = (0.52, 0.14, 0.16, 0.18)  # of cars, buses, trucks, motorcycles
 
 
-def random_stage(rng: np.random.Generator, near_share: float = NEAR_SHARE) -> tuple[Stage, Layout]:
-    """Return a random empty junction and its plan."""
-    layout, camera = near_view(rng) if rng.random() < near_share else any_view(rng)
+def random_stage(rng: np.random.Generator, near: bool) -> tuple[Stage, Layout, Head]:
+    """Return a random empty junction, its plan and its signal."""
+    layout, camera = near_view(rng) if near else any_view(rng)
     turn, up = rng.uniform(0, 2 * np.pi), rng.uniform(0.55, 1.6)
     sun = np.array([np.cos(turn), np.sin(turn), up])
     light = Light(
@@ -42,8 +44,8 @@ def random_stage(rng: np.random.Generator, near_share: float = NEAR_SHARE) -> tu
         shadow=rng.uniform(0.42, 0.85),
         haze_m=rng.uniform(150, 600),
     )
-    stage, _ = paint_stage(camera, layout, light, int(rng.integers(1 << 30)))
-    return stage, layout
+    stage, head = paint_stage(camera, layout, light, int(rng.integers(1 << 30)))
+    return stage, layout, head
 
 
 def any_view(rng: np.random.Generator) -> tuple[Layout, PoleCamera]:
@@ -135,19 +137,41 @@ def weathered(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.cvtColor(cv2.resize(picture, (WIDTH_PX, HEIGHT_PX), interpolation=way), cv2.COLOR_BGR2YUV_I420)
 
 
+def driven(rng: np.random.Generator, layout: Layout) -> list[Driver]:
+    """Return vehicles that have driven the demo's script, with other bodies, times and speeds than the demo's own."""
+    drivers = draw_drivers(rng, junction_paths(layout))
+    drive(drivers, PLAN, SECONDS)
+    return drivers
+
+
+def light_lamps(picture: np.ndarray, head: Head, rng: np.random.Generator) -> None:
+    """Light some of the signal's lamps."""
+    for lamp, at in zip(LAMP_BGR, head.lamps_px, strict=True):
+        if rng.random() < 0.4:
+            draw_lamp(picture, at, head.radius_px, LAMP_BGR[lamp])
+
+
 def render_stage(seed: int, near_share: float = NEAR_SHARE) -> tuple[np.ndarray, np.ndarray]:
     """Return the frames u1[n, h * 3 // 2, w] and labels f4[n, 48, 6] of one random junction.
 
     A label is x1, y1, x2, y2 in pixels of the network's picture, class index, share that shows; unused rows are 0.
     """
     rng = np.random.default_rng(FIRST_SEED + seed)
-    stage, layout = random_stage(rng, near_share)
+    near = bool(rng.random() < near_share)
+    stage, layout, head = random_stage(rng, near)
+    drivers = driven(rng, layout) if near else []
     frames = np.zeros((FRAMES_PER_STAGE, HEIGHT_PX * 3 // 2, WIDTH_PX), np.uint8)
     labels = np.zeros((FRAMES_PER_STAGE, MOST_LABELS, 6), np.float32)
     scale = WIDTH_PX / RENDER_WIDTH_PX
     for index in range(FRAMES_PER_STAGE):
-        poses = random_poses(rng, layout)
-        frames[index] = weathered(draw_frame(stage, poses), rng)
+        if drivers and index % 3:
+            time_s = rng.uniform(0, SECONDS - 1)
+            poses = [pose for pose in (driver.pose(time_s) for driver in drivers) if -30 < pose.y_m < 200]
+        else:
+            poses = random_poses(rng, layout)
+        picture = draw_frame(stage, poses)
+        light_lamps(picture, head, rng)
+        frames[index] = weathered(picture, rng)
         seen = sorted(survey(stage, poses), key=lambda one: -one.visible)[:MOST_LABELS]
         for row, one in zip(labels[index], seen, strict=False):
             row[:] = (*(v * scale for v in one.xyxy_px), CLASSES.index(one.class_name), one.visible)

@@ -26,7 +26,7 @@ PLAN = Plan(
 #: (path, class, when it would reach the stop line undisturbed in s, speed in km/h, what it drives through); drawn times
 #: vary a little. "amber": does not brake for amber; "red": for nothing.
 SCRIPT = (
-    ("north_inner", "truck", 1.3, 42, ""),
+    ("north_inner", "car", 1.3, 44, ""),
     ("north_inner", "bus", 3.6, 40, ""),
     ("north_inner", "car", 6.3, 46, "amber"),
     ("north_inner", "car", 8.9, 46, "red"),
