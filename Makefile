@@ -14,7 +14,7 @@ help:
 	@echo "make demo    set up .venv and run the main job on a rendered junction"
 	@echo "make test    set up .venv and run the tests"
 	@echo "make check   lint, format, types and import contracts"
-	@echo "make bench   the benchmarks"
+	@echo "make bench   what a frame costs beyond decode and inference"
 	@echo "make format  format the sources in place"
 	@echo "make lock    resolve constraints.txt anew (needs uv)"
 	@echo "make clean   remove .venv and what tools left behind"
@@ -43,8 +43,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks
-	$(BIN)/python -m pytest --benchmark-enable --benchmark-only
+	$(BIN)/python -m benchmarks overhead
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
