@@ -240,21 +240,9 @@ def events(
     listed: Annotated[bool, typer.Option("--list", help="List the events instead of counting them.")] = False,
 ) -> None:
     """Count a run's events by rule, direction and class, or list them."""
-    from vision.record.columns import select
     from vision.record.export import rows, summary
-    from vision.record.reader import open_records
 
-    records = open_records(run)
-    chosen = select(
-        records,
-        rules=rule or (),
-        types=type_ or (),
-        classes=class_ or (),
-        tracks=track or (),
-        from_s=from_s,
-        to_s=to_s,
-    )
-    _say_note(records)
+    records, chosen = _chosen(run, rule, type_, class_, track, from_s, to_s)
     if listed:
         for row in rows(records, chosen):
             facts = " ".join(f"{key}={value}" for key, value in row.items() if value is not None)
@@ -278,20 +266,8 @@ def export(
 ) -> None:
     """Write a run's events as JSON lines, CSV or Parquet."""
     from vision.record import export as module
-    from vision.record.columns import select
-    from vision.record.reader import open_records
 
-    records = open_records(run)
-    chosen = select(
-        records,
-        rules=rule or (),
-        types=type_ or (),
-        classes=class_ or (),
-        tracks=track or (),
-        from_s=from_s,
-        to_s=to_s,
-    )
-    _say_note(records)
+    records, chosen = _chosen(run, rule, type_, class_, track, from_s, to_s)
     n = module.export(records, form.value, target, chosen, force=force)
     if target != "-":
         out.print(f"{n} events in {escape(target)}", soft_wrap=True)
@@ -338,9 +314,32 @@ def models_check(
         out.print(escape(line), soft_wrap=True)
 
 
-def _say_note(records: Any) -> None:
+def _chosen(
+    run: Path,
+    rule: list[str] | None,
+    type_: list[str] | None,
+    class_: list[str] | None,
+    track: list[int] | None,
+    from_s: float | None,
+    to_s: float | None,
+) -> tuple[Any, Any]:
+    """Open a run and return its records and the positions that pass the filters; say what is amiss with the file."""
+    from vision.record.columns import select
+    from vision.record.reader import open_records
+
+    records = open_records(run)
     if records.note:
         err.print(f"[yellow]note:[/] {escape(records.note)}", soft_wrap=True)
+    chosen = select(
+        records,
+        rules=rule or (),
+        types=type_ or (),
+        classes=class_ or (),
+        tracks=track or (),
+        from_s=from_s,
+        to_s=to_s,
+    )
+    return records, chosen
 
 
 def printable_line(text: str) -> str:
