@@ -21,6 +21,8 @@ CROSSING = np.dtype(
         ("pending_s", "<f8"),
         ("x_px", "<f4"),
         ("y_px", "<f4"),
+        ("last_x_px", "<f4"),
+        ("last_y_px", "<f4"),
         ("side", "<i1"),
         ("pending", "<i1"),
         ("inside", "<u1"),
@@ -36,13 +38,16 @@ CROSSING = np.dtype(
 FIT_S = 0.21
 #: The fit may move the passage by so much at most; beyond, the motion was not straight.
 FIT_MOVE_S = 0.1
+#: A slower way through the line has no time of passage that a fit could tell.
+SLOWEST_PX_S = 1e-3
 
 #: After a crossing the line is armed again once the point has been so many dead bands beyond it: a box that flickers
 #: near the line it has just crossed does not cross back.
 REARM_BANDS = 2.5
 
-FOOT, CENTRE = 0, 1
-ANCHORS = ("foot", "centre")
+#: The point of a road user whose passage counts.
+ANCHORS = ("foot", "centre", "front", "rear")
+FOOT, CENTRE, FRONT, REAR = range(4)
 
 
 @kernel
@@ -100,7 +105,7 @@ def passage_s(state):
             sum_to += t * offset
     spread = n * sum_tt - sum_t * sum_t
     slope = n * sum_to - sum_t * sum_o
-    if n < 3 or spread <= 0.0 or slope == 0.0:
+    if n < 3 or spread <= 0.0 or abs(slope) < SLOWEST_PX_S * spread:
         return state["time_s"]
     moved = (sum_t * sum_to - sum_tt * sum_o) / slope
     return state["time_s"] + moved if abs(moved) <= FIT_MOVE_S else state["time_s"]
@@ -119,6 +124,15 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
     if anchor == CENTRE:
         x, y = 0.5 * (track["x1_px"] + track["x2_px"]), 0.5 * (track["y1_px"] + track["y2_px"])
         x0, y0 = track["prev_centre_x_px"], track["prev_centre_y_px"]
+    elif anchor != FOOT:
+        x, y = track["front_x_px"], track["front_y_px"]
+        if anchor == REAR:
+            x, y = track["rear_x_px"], track["rear_y_px"]
+        # At its first row a track has no front before; it moved as its foot point did.
+        x0, y0 = x + x0 - track["foot_x_px"], y + y0 - track["foot_y_px"]
+        if state["samples"] != 0:
+            x0, y0 = state["last_x_px"], state["last_y_px"]
+        state["last_x_px"], state["last_y_px"] = x, y
     band = max(band_px, band_share * (track["y2_px"] - track["y1_px"]))
     ended = (track["flags"] & ENDED) != 0
     offset = line_offset(line, x, y)

@@ -53,6 +53,24 @@ def inside_polygon(points, x, y):
 
 
 @kernel
+def inside_zone(zone, x, y):
+    """Say whether a pixel lies in a ZONE."""
+    return inside_polygon(zone["px"][: zone["n"]], x, y)
+
+
+@kernel
+def inside_zone_m(zone, x, y):
+    """Say whether a road point in metres lies in a ZONE; no where either is unknown."""
+    return inside_polygon(zone["m"][: zone["n"]], x, y)
+
+
+@kernel
+def line_offset_m(line, x, y):
+    """Return the signed distance of a road point from a LINE in m, positive on the side its normal points to."""
+    return (x - line["x1_m"]) * line["nx_m"] + (y - line["y1_m"]) * line["ny_m"]
+
+
+@kernel
 def polygon_area(points):
     """Return the area of a polygon f8[n, 2] in squared units of its points, whichever way round it is drawn."""
     n = len(points)

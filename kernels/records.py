@@ -29,8 +29,20 @@ FRAME = np.dtype(
     ]
 )
 
-#: The instant a step works at; one row. `dt_s` is the time since the step before, 0 at the first.
-CLOCK = np.dtype([("time_s", "<f8"), ("dt_s", "<f8"), ("frame", "<u4"), ("epoch", "<u2"), ("camera", "<u2")])
+#: The instant a step works at; one row. `dt_s` is the time since the step before, 0 at the first. `suspended` is a
+#: code of REASONS: why geometry cannot be trusted now, 0 while it can. `last`: the stream or epoch ends with this step.
+CLOCK = np.dtype(
+    [
+        ("time_s", "<f8"),
+        ("dt_s", "<f8"),
+        ("frame", "<u4"),
+        ("epoch", "<u2"),
+        ("camera", "<u2"),
+        ("suspended", "<u1"),
+        ("last", "<u1"),
+        ("spare", "<u2"),
+    ]
+)
 
 OBSERVED = 1  # the box is a detection of this frame
 ENDED = 2  # the track's last row: nothing follows under this id
@@ -39,11 +51,15 @@ AT_EDGE = 8  # the box touches the frame's edge, so its foot point may lie outsi
 
 #: A confirmed track as rules see it. `prev_*` is its last observed point before this one (at a track's first row: its
 #: birth), NaN where there is none. Road values are NaN without a ground homography, speed where it is withheld.
+#: The foot point is the middle of the box's lower edge. `front_*` and `rear_*` are where the road user's front and rear
+#: meet the road, both the foot point where that cannot be told. `relinked_s` is when it was last seen again after a
+#: gap, -inf for never. `v*_mps` is the velocity on the road, `accel_mps2` along it, `position_sd_m` of the road points.
 TRACK = np.dtype(
     [
         ("time_s", "<f8"),
         ("prev_time_s", "<f8"),
         ("birth_s", "<f8"),
+        ("relinked_s", "<f8"),
         ("id", "<u4"),
         ("slot", "<u2"),
         ("class_id", "<u1"),
@@ -60,8 +76,21 @@ TRACK = np.dtype(
         ("prev_centre_y_px", "<f4"),
         ("vx_px_s", "<f4"),
         ("vy_px_s", "<f4"),
+        ("front_x_px", "<f4"),
+        ("front_y_px", "<f4"),
+        ("rear_x_px", "<f4"),
+        ("rear_y_px", "<f4"),
         ("foot_x_m", "<f4"),
         ("foot_y_m", "<f4"),
+        ("front_x_m", "<f4"),
+        ("front_y_m", "<f4"),
+        ("rear_x_m", "<f4"),
+        ("rear_y_m", "<f4"),
+        ("width_m", "<f4"),
+        ("position_sd_m", "<f4"),
+        ("vx_mps", "<f4"),
+        ("vy_mps", "<f4"),
+        ("accel_mps2", "<f4"),
         ("speed_mps", "<f4"),
         ("speed_sd_mps", "<f4"),
         ("score", "<f4"),
@@ -70,7 +99,8 @@ TRACK = np.dtype(
 )
 
 #: A line as rules see it. (nx, ny) is the unit normal: along the drawn flow where there is one (`has_flow`), else down
-#: the picture (or to the right for an upright line). The order in which the ends were clicked means nothing.
+#: the picture (or to the right for an upright line). The order in which the ends were clicked means nothing. Metres
+#: are NaN without a ground homography; (nx_m, ny_m) points to the same side of the line as (nx, ny).
 LINE = np.dtype(
     [
         ("x1_px", "<f8"),
@@ -79,8 +109,33 @@ LINE = np.dtype(
         ("y2_px", "<f8"),
         ("nx", "<f8"),
         ("ny", "<f8"),
+        ("x1_m", "<f8"),
+        ("y1_m", "<f8"),
+        ("x2_m", "<f8"),
+        ("y2_m", "<f8"),
+        ("nx_m", "<f8"),
+        ("ny_m", "<f8"),
         ("has_flow", "<u1"),
         ("upright", "<u1"),
+    ]
+)
+
+#: Most points of a zone's or a lane's outline.
+MAX_POINTS = 64
+
+#: A polygon as rules see it, of a zone or a lane: its first `n` points count. (flow_x, flow_y) is the unit vector of a
+#: lane's legal direction in the picture, (flow_x_m, flow_y_m) on the road; NaN for a zone. Metres as for LINE.
+ZONE = np.dtype(
+    [
+        ("px", "<f8", (MAX_POINTS, 2)),
+        ("m", "<f8", (MAX_POINTS, 2)),
+        ("flow_x", "<f8"),
+        ("flow_y", "<f8"),
+        ("flow_x_m", "<f8"),
+        ("flow_y_m", "<f8"),
+        ("n", "<i4"),
+        ("approach", "<i2"),
+        ("spare", "<u2"),
     ]
 )
 
@@ -113,8 +168,30 @@ LAMPS = ("red", "amber", "green")
 JUDGEMENTS = ("violation", "cannot_judge")
 VIOLATION, CANNOT_JUDGE = range(2)
 
+#: Why an event cannot be judged, or why a camera's geometry is suspended.
+REASONS = (
+    "none",
+    "signal_clock",  # the signal's time is less certain than the margin
+    "signal_state",  # unknown, dark or flashing
+    "calibration",  # the ground fit is too poor for the measure
+    "identity",  # the track was re-linked, is too young or too weakly seen at the decisive moment
+    "camera_moved",
+    "camera_blind",
+    "stream_gap",
+    "truncated",  # what decides lies outside the picture or before the stream's start
+)
+(NO_REASON, SIGNAL_CLOCK, SIGNAL_STATE, CALIBRATION, IDENTITY, CAMERA_MOVED, CAMERA_BLIND, STREAM_GAP, TRUNCATED) = (
+    range(9)
+)
+
 #: Tables of names that are the same in every run; "line", "zone" and "signal" are the scene's own.
-NAME_TABLES = {"direction": DIRECTIONS, "signal_state": SIGNAL_STATES, "judgement": JUDGEMENTS, "class": CLASSES}
+NAME_TABLES = {
+    "direction": DIRECTIONS,
+    "signal_state": SIGNAL_STATES,
+    "judgement": JUDGEMENTS,
+    "reason": REASONS,
+    "class": CLASSES,
+}
 
 #: The first 32 bytes of every event. `rule` counts the site's rules of this camera; `context` is the run's short id.
 EVENT_BASE = [

@@ -36,10 +36,16 @@ class SceneView(Protocol):
     height_px: int
     line_names: tuple[str, ...]
     zone_names: tuple[str, ...]
+    lane_names: tuple[str, ...]  # "approach/lane"
+    approach_names: tuple[str, ...]
     signal_names: tuple[str, ...]
     lines: np.ndarray  # LINE[n], in the order of line_names
-    zones: tuple[np.ndarray, ...]  # f8[k, 2] px, in the order of zone_names
+    zone_rows: np.ndarray  # ZONE[n], in the order of zone_names
+    lane_rows: np.ndarray  # ZONE[n], in the order of lane_names
+    flows: np.ndarray  # f8[n, 2, 2] px, an arrow for each approach
     to_road: np.ndarray | None  # f8[3, 3], pixel -> metre
+    from_road: np.ndarray | None  # f8[3, 3], metre -> pixel
+    ground_error_m: float  # hold-out error of the ground fit, else its residual; NaN without a ground
 
 
 class Prepared(NamedTuple):
@@ -55,9 +61,9 @@ class Rule:
 
     `step(tracks, clock, signals, settings, state, out)` reads TRACK[n], one CLOCK row and SIGNAL[m], and returns how
     many rows of `out` (dtype `event`) it filled. `names` says which integer fields of the event are an index into
-    which table of names ("line", "zone", "signal", "direction", "signal_state"); `references` which settings hold
-    names, and of what ("line", "flow_line": a line that must have a flow, "zone", "signal"), so that a site file can be
-    checked.
+    which table of names (NAME_TABLES, or the scene's "line", "zone", "lane", "approach", "signal"); `references` which
+    settings hold names, and of what (those of the scene, or "flow_line": a line that must have a flow), so that a site
+    file can be checked. `needs_ground`: the rule measures in metres and its camera must have a ground.
     """
 
     type: str
@@ -67,3 +73,4 @@ class Rule:
     step: Callable[..., int]
     names: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
+    needs_ground: bool = False

@@ -26,6 +26,7 @@ SLOT = np.dtype(
         ("birth_s", "<f8"),
         ("seen_s", "<f8"),
         ("score_sum", "<f8"),
+        ("relinked_s", "<f8"),
         ("id", "<u4"),
         ("hits", "<u4"),
         ("score", "<f4"),
@@ -166,6 +167,7 @@ def track_start(slot, settings, box_px, score, class_id, time_s, track_id):
     slot["class_id"] = class_id
     slot["birth_s"] = time_s
     slot["seen_s"] = time_s
+    slot["relinked_s"] = -math.inf
     slot["score_sum"] = score
     slot["score"] = score
     slot["id"] = track_id
@@ -272,11 +274,20 @@ def publish(row, slot, number, settings, time_s, previous_s, previous_px, flags)
     if box[0] < 1.0 or box[1] < 1.0 or box[2] > right or box[3] > bottom:
         flags |= AT_EDGE
     row["flags"] = flags
+    row["relinked_s"] = slot["relinked_s"]
+    row["front_x_px"], row["front_y_px"] = row["foot_x_px"], row["foot_y_px"]
+    row["rear_x_px"], row["rear_y_px"] = row["foot_x_px"], row["foot_y_px"]
     row["foot_x_m"], row["foot_y_m"], row["speed_mps"], row["speed_sd_mps"] = math.nan, math.nan, math.nan, math.nan
+    row["front_x_m"], row["front_y_m"], row["rear_x_m"], row["rear_y_m"] = math.nan, math.nan, math.nan, math.nan
+    row["width_m"], row["position_sd_m"], row["accel_mps2"] = math.nan, math.nan, math.nan
+    row["vx_mps"], row["vy_mps"] = math.nan, math.nan
     if slot["has_road"] == 0:
         return
     rx, ry = axis[ROAD_X], axis[ROAD_Y]
     row["foot_x_m"], row["foot_y_m"] = rx["x"], ry["x"]
+    row["front_x_m"], row["front_y_m"], row["rear_x_m"], row["rear_y_m"] = rx["x"], ry["x"], rx["x"], ry["x"]
+    row["vx_mps"], row["vy_mps"] = rx["v"], ry["v"]
+    row["position_sd_m"] = math.sqrt(max(rx["xx"], ry["xx"]))
     speed = math.hypot(rx["v"], ry["v"])
     sd = math.sqrt(max(rx["vv"], ry["vv"]))
     # Withheld when too wide: a speed is only given with a deviation that makes it worth having.

@@ -30,6 +30,10 @@ from kernels.track import (
 WORK = MAX_TRACKS + MAX_DETECTIONS + 2
 
 
+#: A road user that was hidden for longer may come back as another: rules do not judge within a second of that.
+RELINK_S = 0.5
+
+
 @kernel
 def match_pass(slots, settings, columns, wanted, gate, xyxy_px, score, class_id, cost, work, index):
     """Pair the tracks wanted in this pass with the detections wanted; write `match` of both sides.
@@ -126,6 +130,8 @@ def tracker_step(slots, settings, clock, next_id, xyxy_px, score, class_id, to_r
         flags = OBSERVED
         if gap_s > min(1.5 * dt_s, settings["lost_s"]):
             flags |= RELINKED
+            if gap_s > RELINK_S:
+                slot["relinked_s"] = time_s
         slot["prev_box_px"][:] = slot["box_px"]
         track_measure(slot, settings, xyxy_px[j], score[j], class_id[j], to_road)
         slot["seen_s"] = time_s

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from kernels import boxes, lamps, pixels, planes, track, tracker
-from kernels.records import CLOCK, LAMP, LINE, MAX_DETECTIONS, MAX_TRACKS, SIGNAL, TRACK
+from kernels.records import CLOCK, LAMP, LINE, MAX_DETECTIONS, MAX_TRACKS, SIGNAL, TRACK, ZONE
 from kernels.rule import Rule
 from kernels.rules import REGISTRY
 
@@ -53,19 +53,29 @@ def example_config(rule: Rule) -> Any:
 
 
 def warm_rule(rule: Rule) -> None:
-    """Compile one rule's step on a scene of one line, zone and signal."""
+    """Compile one rule's step on a scene of one line, zone, lane and signal."""
     lines = np.zeros(1, LINE)
     lines["x2_px"], lines["ny"], lines["has_flow"] = 100.0, 1.0, 1
+    lines["x2_m"], lines["ny_m"] = 10.0, 1.0
+    zones = np.zeros(1, ZONE)
+    zones["px"][0, :3] = zones["m"][0, :3] = [[0.0, 0.0], [9.0, 0.0], [9.0, 9.0]]
+    zones["n"], zones["flow_y"], zones["flow_y_m"] = 3, 1.0, 1.0
     scene = SimpleNamespace(
         camera="warm",
         width_px=100,
         height_px=100,
         line_names=("a",),
         zone_names=("a",),
+        lane_names=("a",),
+        approach_names=("a",),
         signal_names=("a",),
         lines=lines,
-        zones=(np.array([[0.0, 0.0], [9.0, 0.0], [9.0, 9.0]]),),
-        to_road=None,
+        zone_rows=zones,
+        lane_rows=zones,
+        flows=np.array([[[0.0, 0.0], [0.0, 9.0]]]),
+        to_road=np.eye(3),
+        from_road=np.eye(3),
+        ground_error_m=0.1,
     )
     prepared = rule.prepare(example_config(rule), scene)
     out = np.zeros(MAX_TRACKS, rule.event)

@@ -64,3 +64,23 @@ def metres_per_px(to_road, x, y):
     turns = np.linspace(0, 2 * math.pi, 720, endpoint=False)
     ends = [road_point(to_road, x + step * math.cos(turn), y + step * math.sin(turn)) for turn in turns]
     return max(math.dist(here, end) for end in ends) / step
+
+
+def inside_zone(zone, x, y):
+    """The polygon of its first n pixels."""
+    return inside_polygon(zone["px"][: zone["n"]], x, y)
+
+
+def inside_zone_m(zone, x, y):
+    """The polygon of its first n road points."""
+    points = zone["m"][: zone["n"]]
+    return not np.isnan(points).any() and not math.isnan(x) and not math.isnan(y) and inside_polygon(points, x, y)
+
+
+def line_offset_m(line, x, y):
+    """Distance from the line through both ends, with the sign of the side that the normal points to."""
+    start, end = np.array([line["x1_m"], line["y1_m"]]), np.array([line["x2_m"], line["y2_m"]])
+    along = (end - start) / np.linalg.norm(end - start)
+    apart = np.array([x, y]) - start
+    side = np.dot(apart, [line["nx_m"], line["ny_m"]])
+    return math.copysign(float(np.linalg.norm(apart - np.dot(apart, along) * along)), side)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kernels import lamps as lamps_module
-from kernels.crossing import CENTRE, FIT_MOVE_S, FIT_S, FOOT, REARM_BANDS
+from kernels.crossing import CENTRE, FIT_MOVE_S, FIT_S, FOOT, FRONT, REAR, REARM_BANDS, SLOWEST_PX_S
 from kernels.records import AT_EDGE, CANNOT_JUDGE, DIRECTIONS, ENDED, RELINKED, SIGNAL_STATES, VIOLATION
 
 # -- crossing a line ------------------------------------------------------------------------------------------------
@@ -55,12 +55,17 @@ def crossing_reset():
     return []
 
 
-def seen_row(track, line, anchor, band_px, band_share):
+def seen_row(past, track, line, anchor, band_px, band_share):
     t = {name: float(track[name]) for name in track.dtype.names}
     point, before = (t["foot_x_px"], t["foot_y_px"]), (t["prev_foot_x_px"], t["prev_foot_y_px"])
     if anchor == CENTRE:
         point = (t["x1_px"] + t["x2_px"]) / 2, (t["y1_px"] + t["y2_px"]) / 2
         before = t["prev_centre_x_px"], t["prev_centre_y_px"]
+    if anchor in (FRONT, REAR):
+        end = "front" if anchor == FRONT else "rear"
+        moved = point[0] - before[0], point[1] - before[1]
+        point = t[f"{end}_x_px"], t[f"{end}_y_px"]
+        before = past[-1].point if past else (point[0] - moved[0], point[1] - moved[1])
     band = max(band_px, band_share * (t["y2_px"] - t["y1_px"]))
     offsets = line_offset(line, *point), line_offset(line, *before)
     well_away = int(math.copysign(1, offsets[0])) if abs(offsets[0]) > REARM_BANDS * band else 0
@@ -123,7 +128,7 @@ def passage_s(samples, time_s):
     if len(near) < 3 or len({t for t, _ in near}) < 2:
         return time_s
     slope, at_zero = np.polyfit(*zip(*near, strict=True), 1)
-    moved = -at_zero / slope if slope else np.inf
+    moved = -at_zero / slope if abs(slope) >= SLOWEST_PX_S else np.inf
     return time_s + moved if abs(moved) <= FIT_MOVE_S else time_s
 
 
@@ -140,7 +145,7 @@ def offsets_of(past):
 
 def crossing_step(past, line, track, anchor, settle_s, band_px, band_share):
     """Add the row to the past; return what settles in this very row, or None."""
-    past.append(seen_row(track, line, anchor, band_px, band_share))
+    past.append(seen_row(past, track, line, anchor, band_px, band_share))
     changes = crossings(past, settle_s)
     if not changes or changes[-1][0] != len(past) - 1:
         return None

@@ -106,6 +106,7 @@ class Track:
     axes: dict[str, Axis]
     seen: list[Sighting] = field(default_factory=list)
     confirmed: bool = False
+    relinked_s: float = -math.inf
     match: int = -1
 
     @property
@@ -230,10 +231,16 @@ def publish(track, number, settings, previous, flags):
     row |= {"foot_x_px": foot[0], "foot_y_px": foot[1], "prev_foot_x_px": prev[0], "prev_foot_y_px": previous.box[3]}
     row |= {"prev_centre_x_px": prev[0], "prev_centre_y_px": prev[1]}
     row |= {"vx_px_s": track.axes["cx"].mean[1], "vy_px_s": track.axes["cy"].mean[1]}
-    row |= dict.fromkeys(("foot_x_m", "foot_y_m", "speed_mps", "speed_sd_mps"), math.nan)
+    row |= {"front_x_px": foot[0], "front_y_px": foot[1], "rear_x_px": foot[0], "rear_y_px": foot[1]}
+    row |= dict.fromkeys(("foot_x_m", "foot_y_m", "front_x_m", "front_y_m", "rear_x_m", "rear_y_m"), math.nan)
+    row |= dict.fromkeys(("width_m", "position_sd_m", "vx_mps", "vy_mps", "accel_mps2"), math.nan)
+    row |= {"speed_mps": math.nan, "speed_sd_mps": math.nan, "relinked_s": track.relinked_s}
     if "road_x" in track.axes:
         road = [track.axes["road_x"], track.axes["road_y"]]
-        row["foot_x_m"], row["foot_y_m"] = (axis.mean[0] for axis in road)
+        x, y = (axis.mean[0] for axis in road)
+        row |= {"foot_x_m": x, "foot_y_m": y, "front_x_m": x, "front_y_m": y, "rear_x_m": x, "rear_y_m": y}
+        row["vx_mps"], row["vy_mps"] = (axis.mean[1] for axis in road)
+        row["position_sd_m"] = max(math.sqrt(axis.cov[0, 0]) for axis in road)
         speed = math.hypot(*(axis.mean[1] for axis in road))
         sd = max(math.sqrt(axis.cov[1, 1]) for axis in road)
         if len(track.seen) >= settings["speed_hits_min"] and sd <= 1 + 0.2 * speed:
@@ -318,6 +325,8 @@ def tracker_step(slots, settings, time_s, dt_s, found, to_road, ids):
         one = found[track.match]
         track_measure(track, settings, one.box, one.score, one.class_id, time_s, to_road)
         first, previous = track.seen[0], track.seen[-2]
+        if gap_s > 0.5 and (gap_s > 1.5 * dt_s or gap_s > settings["lost_s"]):
+            track.relinked_s = time_s
         if track.confirmed:
             bridged = gap_s > 1.5 * dt_s or gap_s > settings["lost_s"]
             rows.append(publish(track, number, settings, previous, OBSERVED | RELINKED * bridged))

@@ -39,7 +39,7 @@ def up_and_down(y: list[float], step_s: float = 0.05, **more) -> list[np.ndarray
 # -- twins ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("seed", "anchor"), [(1, kernel.FOOT), (2, kernel.CENTRE), (3, kernel.FOOT)])
+@pytest.mark.parametrize(("seed", "anchor"), list(enumerate(range(len(kernel.ANCHORS)), 1)))
 def test_crossing_step_like_its_twin(seed, anchor):
     rng = np.random.default_rng(seed)
     states, pasts = np.zeros(MAX_TRACKS * 8, kernel.CROSSING), {}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kernels import geometry
-from kernels.records import LINE
+from kernels.records import LINE, ZONE
 
 #: A camera 8 m above the road: the horizon is at y = -560 px.
 TO_ROAD = np.array([[9.7e-03, 5.2e-03, -6.0], [4.7e-04, -5.2e-02, 51.8], [0.0, 8.0e-04, 0.45]])
@@ -91,3 +91,23 @@ def test_there_is_no_road_at_or_above_the_horizon(y):
     for module in (geometry, naive):
         assert np.isnan(module.road_point(TO_ROAD, 100.0, y)).all()
         assert np.isnan(module.metres_per_px(TO_ROAD, 100.0, y))
+
+
+def test_zones_and_lines_in_metres_like_their_twins():
+    rng = np.random.default_rng(9)
+    zone = np.zeros(1, ZONE)[0]
+    corners = np.array([[10.0, 10.0], [60.0, 15.0], [50.0, 70.0], [12.0, 55.0]])
+    zone["n"], zone["px"][:4], zone["m"][:4] = 4, corners, corners / 10
+    points = rng.uniform(0, 80, (200, 2))
+    inside = [geometry.inside_zone(zone, x, y) for x, y in points]
+    assert inside == [naive.inside_zone(zone, x, y) for x, y in points]
+    assert inside == [geometry.inside_zone_m(zone, x / 10, y / 10) for x, y in points]
+    assert 20 < sum(inside) < 180
+    assert not geometry.inside_zone_m(zone, math.nan, 3.0)
+    zone["m"] = math.nan
+    assert not any(geometry.inside_zone_m(zone, x / 10, y / 10) for x, y in points)
+    line = np.zeros(1, LINE)[0]
+    line["x1_m"], line["y1_m"], line["x2_m"], line["y2_m"], line["nx_m"], line["ny_m"] = 1, 1, 4, 5, -0.8, 0.6
+    offsets = [geometry.line_offset_m(line, x, y) for x, y in points]
+    assert offsets == pytest.approx([naive.line_offset_m(line, x, y) for x, y in points])
+    assert min(offsets) < 0 < max(offsets)

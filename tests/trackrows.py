@@ -36,7 +36,11 @@ def track_row(
     row["foot_x_px"], row["foot_y_px"] = x, y
     row["prev_time_s"], (row["prev_foot_x_px"], row["prev_foot_y_px"]) = before
     row["prev_centre_x_px"], row["prev_centre_y_px"] = before[1][0], before[1][1] - h / 2
-    row["foot_x_m"] = row["foot_y_m"] = row["speed_mps"] = row["speed_sd_mps"] = np.nan
+    row["front_x_px"], row["front_y_px"], row["rear_x_px"], row["rear_y_px"] = x, y, x, y
+    row["relinked_s"], row["hits"] = -math.inf, 20
+    for name in TRACK.names:
+        if name.endswith(("_m", "_mps", "_mps2")):
+            row[name] = np.nan
     for name, value in more.items():
         row[name] = value
     return row
@@ -99,6 +103,8 @@ def random_rows(rng: np.random.Generator, steps: int, spread_px: float = 12.0) -
             row = track_row(one["id"], one["time_s"], one["at"], before, (40.0, one["h"]), flags, slot=number)
             row["class_id"] = one["class_id"]
             row["prev_centre_y_px"] = one.get("centre_y", row["prev_centre_y_px"][0])
+            row["front_y_px"] += 4.0 if one["id"] % 2 else -4.0
+            row["rear_y_px"] -= 6.0
             one["centre_y"] = (row["y1_px"][0] + row["y2_px"][0]) / 2
             speed = float(np.float32(rng.uniform(0, 12)))
             row["speed_mps"], row["speed_sd_mps"] = (np.nan, np.nan) if rng.random() < 0.3 else (speed, 0.5)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from kernels.records import CLOCK, LINE, SIGNAL_STATES
+from kernels.records import CLOCK, LINE, SIGNAL_STATES, ZONE
 from vision.frame import Detections
 from vision.track.tracker import Tracker
 
@@ -151,11 +151,18 @@ def small_scene(lines: dict[str, np.ndarray], logs: dict | None = None, **more: 
         "lines": np.concatenate([*lines.values(), np.zeros(0, LINE)]),
         "zone_names": (),
         "zones": (),
+        "zone_rows": np.zeros(0, ZONE),
+        "lane_names": (),
+        "lane_rows": np.zeros(0, ZONE),
+        "approach_names": (),
+        "flows": np.zeros((0, 2, 2)),
         "signal_names": tuple(logs),
         "signal_logs": tuple(logs.values()),
         "signal_sd_s": np.zeros(n, np.float32),
         "lamp_boxes": boxes,
         "to_road": None,
+        "from_road": None,
+        "ground_error_m": np.nan,
     }
     return SimpleNamespace(**{**scene, **more})
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kernels.records import LAMPS, LINE
+from kernels.records import LAMPS, LINE, ZONE
 from vision import shapes
 from vision.errors import SiteError
-from vision.ground import GroundError, GroundFit, fit_ground
+from vision.ground import GroundError, GroundFit, fit_ground, transform
 from vision.site import Camera, Line, Site
 
 
@@ -35,6 +35,7 @@ class Scene:
     lines: np.ndarray  # LINE[n]
     zone_names: tuple[str, ...]
     zones: tuple[np.ndarray, ...]  # f8[k, 2] px
+    zone_rows: np.ndarray  # ZONE[n]
     signal_names: tuple[str, ...]
     signal_logs: tuple[Path | None, ...]  # None: read from its lamps
     signal_sd_s: np.ndarray  # f4[n]
@@ -42,7 +43,21 @@ class Scene:
     approach_names: tuple[str, ...]
     flows: np.ndarray  # f8[n, 2, 2] px: an arrow for each approach
     lanes: tuple[Lane, ...]
+    lane_rows: np.ndarray  # ZONE[n]
     ground: GroundFit | None
+
+    @property
+    def lane_names(self) -> tuple[str, ...]:
+        """Each lane as "approach/lane"."""
+        return tuple(f"{lane.approach}/{lane.name}" for lane in self.lanes)
+
+    @property
+    def ground_error_m(self) -> float:
+        """Hold-out error of the ground fit in metres, its residual where no point could be held out; NaN without."""
+        if self.ground is None:
+            return float("nan")
+        held = self.ground.holdout_rms_m
+        return held if held == held else self.ground.residual_rms_m
 
     @property
     def to_road(self) -> np.ndarray | None:
@@ -79,6 +94,16 @@ def build_scene(name: str, camera: Camera, width_px: int, height_px: int, folder
     if mistakes:
         raise SiteError([f"camera.{mistake}" for mistake in mistakes])
     signals = camera.signals.values()
+    to_road = None if ground is None else ground.to_road
+    _fill_road(lines, to_road)
+    zones = tuple(np.array(zone.points_px, np.float64) for zone in camera.zones.values())
+    lanes = tuple(
+        Lane(approach, key, np.array(points, np.float64))
+        for approach, way in camera.approaches.items()
+        for key, points in way.lanes.items()
+    )
+    flows = {key: np.array(way.flow_px, np.float64) for key, way in camera.approaches.items()}
+    approaches = list(camera.approaches)
     return Scene(
         camera=name,
         width_px=width_px,
@@ -86,17 +111,18 @@ def build_scene(name: str, camera: Camera, width_px: int, height_px: int, folder
         line_names=tuple(camera.lines),
         lines=lines,
         zone_names=tuple(camera.zones),
-        zones=tuple(np.array(zone.points_px, np.float64) for zone in camera.zones.values()),
+        zones=zones,
+        zone_rows=np.array([_zone_row(points, to_road) for points in zones], ZONE),
         signal_names=tuple(camera.signals),
         signal_logs=tuple(None if signal.path is None else folder / signal.path for signal in signals),
         signal_sd_s=np.array([signal.clock_sd_s for signal in signals], np.float32),
         lamp_boxes=lamp_boxes(camera),
         approach_names=tuple(camera.approaches),
-        flows=np.array([way.flow_px for way in camera.approaches.values()], np.float64).reshape(-1, 2, 2),
-        lanes=tuple(
-            Lane(approach, key, np.array(points, np.float64))
-            for approach, way in camera.approaches.items()
-            for key, points in way.lanes.items()
+        flows=np.array(list(flows.values()), np.float64).reshape(-1, 2, 2),
+        lanes=lanes,
+        lane_rows=np.array(
+            [_zone_row(lane.points, to_road, flows[lane.approach], approaches.index(lane.approach)) for lane in lanes],
+            ZONE,
         ),
         ground=ground,
     )
@@ -156,6 +182,42 @@ def _fill_line(row: np.ndarray, line: Line, flow: shapes.Points | None) -> str |
     row["nx"], row["ny"] = sign * nx + 0.0, sign * ny + 0.0  # + 0.0: no minus zero in records
     row["has_flow"], row["upright"] = flow is not None, upright
     return None
+
+
+def _fill_road(lines: np.ndarray, to_road: np.ndarray | None) -> None:
+    """Fill the metres of LINE[n]; the normal on the road points to the side of the normal in the picture."""
+    for name in ("x1_m", "y1_m", "x2_m", "y2_m", "nx_m", "ny_m"):
+        lines[name] = np.nan
+    if to_road is None:
+        return
+    for row in lines:
+        ends = np.array([[row["x1_px"], row["y1_px"]], [row["x2_px"], row["y2_px"]]])
+        beside = ends.mean(axis=0) + np.array([row["nx"], row["ny"]])
+        (x1, y1), (x2, y2), (x, y) = transform(to_road, np.vstack([ends, beside]))
+        length = np.hypot(x2 - x1, y2 - y1)
+        nx, ny = -(y2 - y1) / length, (x2 - x1) / length
+        sign = 1.0 if nx * (x - x1) + ny * (y - y1) > 0.0 else -1.0
+        row["x1_m"], row["y1_m"], row["x2_m"], row["y2_m"] = x1, y1, x2, y2
+        row["nx_m"], row["ny_m"] = sign * nx + 0.0, sign * ny + 0.0
+
+
+def _zone_row(
+    points: np.ndarray, to_road: np.ndarray | None, flow: np.ndarray | None = None, approach: int = -1
+) -> np.void:
+    """Return the ZONE row of a polygon, of a lane with its approach's flow or of a zone without."""
+    row = np.zeros(1, ZONE)
+    row["m"] = np.nan
+    row["px"][0, : len(points)], row["n"], row["approach"] = points, len(points), approach
+    for name in ("flow_x", "flow_y", "flow_x_m", "flow_y_m"):
+        row[name] = np.nan
+    if flow is not None:
+        row["flow_x"], row["flow_y"] = (flow[1] - flow[0]) / np.linalg.norm(flow[1] - flow[0])
+    if to_road is not None:
+        row["m"][0, : len(points)] = transform(to_road, points)
+        if flow is not None:
+            way = np.diff(transform(to_road, flow), axis=0)[0]
+            row["flow_x_m"], row["flow_y_m"] = way / np.linalg.norm(way)
+    return row[0]
 
 
 def lamp_boxes(camera: Camera) -> np.ndarray:

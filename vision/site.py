@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from kernels.records import MAX_POINTS
 from kernels.rule import Rule, RuleConfig
 from vision import site_checks
 from vision.errors import SiteError
@@ -39,7 +40,9 @@ Metre = Annotated[float, msgspec.Meta(ge=-1e8, le=1e8)]
 PixelPoint = Annotated[tuple[Pixel, Pixel], msgspec.Meta(description="a point [x, y] in pixels")]
 RoadPoint = Annotated[tuple[Metre, Metre], msgspec.Meta(description="a point [x, y] in metres")]
 Ends = Annotated[tuple[PixelPoint, PixelPoint], msgspec.Meta(description="two points [[x, y], [x, y]] in pixels")]
-Outline = Annotated[tuple[PixelPoint, ...], msgspec.Meta(max_length=200, description="three or more points [x, y]")]
+Outline = Annotated[
+    tuple[PixelPoint, ...], msgspec.Meta(max_length=MAX_POINTS, description="three or more points [x, y]")
+]
 Edge = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Box = Annotated[tuple[Edge, Edge, Edge, Edge], msgspec.Meta(description="a box [x1, y1, x2, y2] of whole pixels")]
 

@@ -71,6 +71,8 @@ def check_camera(
     flows = _line_flows(reader, table, at, ends)
     defined = {key: list(_tables(table, key)) for key in ("approach", "line", "zone", "signal")}
     defined[_FLOW_LINE] = [line for line, has_flow in flows.items() if has_flow]
+    approaches = _tables(table, "approach").items()
+    defined["lane"] = [f"{way}/{lane}" for way, own in approaches for lane in _lanes(own)]
     seen: dict[str, int] = {}
     for number, rule in enumerate(_list(table.get("rule")), 1):
         if not isinstance(rule, dict):
@@ -80,6 +82,8 @@ def check_camera(
         if isinstance(name, str) and seen.setdefault(name, number) != number:
             reader.wrong(join(place, "name"), name, f"is the name of rule #{seen[name]} too; allowed: each name once")
         if isinstance(kind, str) and kind in rules:
+            if rules[kind].needs_ground and "ground" not in table:
+                reader.add(place, f"measures in metres; type {kind!r} needs the camera's ground: add [{at}.ground]")
             for field, target in rules[kind].references.items():
                 _check_names(reader, rule.get(field), defined, target, join(place, field))
 
@@ -233,6 +237,10 @@ def _plain(shape: Any) -> Any:
     if isinstance(shape, tuple):
         return [_plain(part) for part in shape]
     return int(shape) if isinstance(shape, float) and shape.is_integer() else shape
+
+
+def _lanes(approach: Any) -> dict[str, Any]:
+    return _tables(approach, "lanes") if isinstance(approach, dict) else {}
 
 
 def _tables(table: dict[str, Any], key: str) -> dict[str, Any]:

@@ -42,6 +42,8 @@ def run_header(
         "camera": (scene.camera,),
         "line": scene.line_names,
         "zone": scene.zone_names,
+        "lane": scene.lane_names,
+        "approach": scene.approach_names,
         "signal": scene.signal_names,
     }
     context = {
@@ -105,6 +107,10 @@ def _geometry(scene: Scene) -> dict[str, Any]:
         "zones": [
             {"name": name, "points_px": points.tolist()}
             for name, points in zip(scene.zone_names, scene.zones, strict=True)
+        ],
+        "lanes": [
+            {"name": name, "points_px": lane.points.tolist()}
+            for name, lane in zip(scene.lane_names, scene.lanes, strict=True)
         ],
         "signals": [
             {"name": name, "source": "vision" if log is None else "log", "sd_s": float(sd_s), "lamp_px": boxes.tolist()}

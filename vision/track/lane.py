@@ -49,11 +49,12 @@ class Lane:
         self._started = False
 
     def step(
-        self, found: Detections, frame: int, time_s: float, epoch: int, lamps: np.ndarray
+        self, found: Detections, frame: int, time_s: float, epoch: int, lamps: np.ndarray, suspended: int = 0
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (rule index, its events) for one frame; `tracks` then holds the confirmed tracks, TRACK[n].
 
         A new epoch (the stream broke) ends every track first: no event spans two, and no lamp is known from before.
+        `suspended` is a code of REASONS: why the camera's geometry cannot be trusted in this frame, 0 when it can.
         """
         clock = self._clock
         if self._started and epoch != int(clock["epoch"][0]):
@@ -61,6 +62,7 @@ class Lane:
             self._signals.forget()
         clock["dt_s"] = time_s - float(clock["time_s"][0]) if self._started else 0.0
         clock["time_s"], clock["frame"], clock["epoch"] = time_s, frame, epoch
+        clock["suspended"], clock["last"] = suspended, 0
         self._started = True
         self._frames.append((frame, time_s))
         signals = self._signals.step(time_s, lamps)
@@ -70,6 +72,7 @@ class Lane:
     def end(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the events that the end of the stream or of an epoch completes."""
         self.tracks = self._tracker.end()
+        self._clock["dt_s"], self._clock["last"] = 0.0, 1
         yield from self._judge(self._signals.rows)
         self._started = False
 
