@@ -241,4 +241,4 @@ def test_an_edit_in_a_called_file_is_seen(tmp_path: Path):
     assert answer() == (20, 1)  # the cache is at work
     (tmp_path / "kernels" / "callee.py").write_text(CALLEE.format(1000))
     assert answer() == (1010, 0)
-    assert len(list((cache / "gantry").glob("kernels-*"))) == 2
+    assert len(list((cache / "gantry" / "kernels").glob("caller-*"))) == 2
