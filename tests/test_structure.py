@@ -25,7 +25,7 @@ RULE_ORDER = ["docstring", "Config", "EVENT", "prepare", "step", "RULE"]
 ALLOCATORS = {"zeros", "zeros_like", "empty", "empty_like", "ones", "ones_like", "full", "array", "arange", "copy"}
 
 #: Where a program begins, so where it may print and end.
-PROGRAMS = ("vision/cli.py", "kernels/warm.py", "models/train/", "benchmarks/")
+PROGRAMS = ("vision/cli/", "kernels/warm.py", "models/train/", "benchmarks/")
 
 
 # -- files and folders ----------------------------------------------------------------------------------------------
