@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class Job:
     provider: str = "auto"
     threads: int = 0
     start_utc: str | None = None
+    signals: tuple[str, ...] = ()
     video: bool = False
     tracks: bool = False
     force: bool = False
@@ -58,10 +59,17 @@ class Outcome:
     camera: str
     stream: StreamInfo
     scene: Scene
-    card: Card
-    provider: Provider
+    card: Card | None  # None: the boxes came from a file
+    provider: Provider | None
     counts: Counts
     stopped: bool
+
+    @property
+    def origin(self) -> str:
+        """Say where the boxes came from."""
+        if self.card is None or self.provider is None:
+            return "boxes from a file"
+        return f"model {self.card.name} on {self.provider.describe()}"
 
     @property
     def frames_per_s(self) -> float:
@@ -85,6 +93,24 @@ def choose_camera(site: Site, name: str | None) -> tuple[str, Camera]:
     return name, site.cameras[name]
 
 
+def with_signal_logs(site: Site, name: str, logs: Sequence[str]) -> Site:
+    """Return the site with signals of a camera read from other logs: "path" for the only one, else "name=path"."""
+    camera = site.cameras[name]
+    signals = dict(camera.signals)
+    for text in logs:
+        key, equals, path = text.partition("=")
+        if not equals and len(signals) == 1:
+            key, path = next(iter(signals)), text
+        if key not in signals:
+            known = ", ".join(sorted(signals)) or "none"
+            raise SiteError([f"{site.path}: signals {text!r} names no signal; allowed: name=path, of: {known}"])
+        signals[key] = msgspec.structs.replace(
+            signals[key], source="log", path=str(Path(path).absolute()), lamp_px=None
+        )
+    camera = msgspec.structs.replace(camera, signals=signals)
+    return msgspec.structs.replace(site, cameras={**site.cameras, name: camera})
+
+
 def open_detector(camera: Camera, job: Job) -> tuple[Card, Detector]:
     """Open the camera's model on the best provider that really runs here."""
     card, model = open_model(camera.model, job.models)
@@ -105,6 +131,8 @@ def replay(job: Job, progress: Progress | None = None, stop: Callable[[], bool] 
     check_folder(job.out, job.force)
     site = load_site(job.site)
     name, camera = choose_camera(site, job.camera)
+    site = with_signal_logs(site, name, job.signals)
+    camera = site.cameras[name]
     card, detector = open_detector(camera, job)
     worker = DecodeWorker(job.source, detector.fit_spec, lamp_boxes(camera))
     with contextlib.closing(worker):
@@ -123,7 +151,7 @@ def replay(job: Job, progress: Progress | None = None, stop: Callable[[], bool] 
         lane = Lane(scene, camera.rules, context=header.context_id, settings=settings)
         tracks = TrackLog() if job.video or job.tracks else None
         folder = prepare_folder(job.out, job.force)
-        with _records(folder, header) as writer:
+        with open_records_writer(folder, header) as writer:
             path = CameraPath(
                 name=name,
                 worker=worker,
@@ -147,7 +175,7 @@ def replay(job: Job, progress: Progress | None = None, stop: Callable[[], bool] 
 
 
 @contextlib.contextmanager
-def _records(folder: Path, header: Header) -> Iterator[RecordWriter]:
+def open_records_writer(folder: Path, header: Header) -> Iterator[RecordWriter]:
     """Open the record file. Wrong input leaves no file; a device in trouble, a stop or a crash leave what is valid."""
     writer = None
     try:
@@ -170,8 +198,8 @@ def summary(outcome: Outcome) -> dict[str, object]:
     return {
         "gantry": __version__,
         "camera": outcome.camera,
-        "model": outcome.card.name,
-        "provider": outcome.provider.name,
+        "model": outcome.card.name if outcome.card else None,
+        "provider": outcome.provider.name if outcome.provider else None,
         "stream": msgspec.structs.asdict(outcome.stream)
         if isinstance(outcome.stream, msgspec.Struct)
         else outcome.stream._asdict(),

@@ -39,7 +39,7 @@ def demo(
 
     with progress_bar() as progress:
         checked = run_demo(folder, seed, fps, provider.value, log, force, progress)
-    out.print(f"model {checked.outcome.card.name} on {escape(checked.outcome.provider.describe())}", soft_wrap=True)
+    out.print(escape(checked.outcome.origin), soft_wrap=True)
     for line in checked.report.lines():
         out.print(escape(line), soft_wrap=True)
     out.print(checked.outcome.counts.line(), soft_wrap=True)
@@ -54,7 +54,7 @@ def demo(
 
 def replay(
     site: SiteArg,
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A video file that PyAV reads.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A video, or boxes as text: .txt .csv, also .gz.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for the records; made if need be.")],
     camera: CameraOpt = None,
     models: ModelsOpt = None,
@@ -63,12 +63,21 @@ def replay(
     start_utc: Annotated[
         str | None, typer.Option(help="When the video begins, e.g. 2026-05-04T06:30:00Z; else events have no date.")
     ] = None,
+    signals: Annotated[
+        list[str] | None, typer.Option("--signals", help="Signal log to use: FILE, or NAME=FILE with several signals.")
+    ] = None,
+    fps: Annotated[float | None, typer.Option(min=0.1, max=1000.0, help="Boxes: frames per second.")] = None,
+    size: Annotated[str | None, typer.Option(help="Boxes: size of the picture, e.g. 1920x1080.")] = None,
+    begin_s: Annotated[float, typer.Option(help="Boxes: stream second of frame 1.")] = 0.0,
+    classes: Annotated[str | None, typer.Option(help="Boxes: what class numbers mean, e.g. 3=car,6=bus.")] = None,
     video: Annotated[bool, typer.Option("--video", help="Also write annotated.mp4.")] = False,
     tracks: Annotated[bool, typer.Option("--tracks", help="Also write tracks.txt (MOTChallenge text).")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace another run in the folder.")] = False,
 ) -> None:
-    """Run a video through a site, offline: nothing dropped, the same input gives the same records."""
+    """Run a video, or boxes as MOTChallenge text, through a site, offline: the same input gives the same records."""
     from vision import replay as module
+    from vision.mottext import is_boxes
+    from vision.replay_boxes import BoxJob, parse_size, replay_boxes
 
     job = module.Job(
         site=site,
@@ -79,15 +88,25 @@ def replay(
         provider=provider.value,
         threads=threads,
         start_utc=start_utc,
+        signals=tuple(signals or ()),
         video=video,
         tracks=tracks,
         force=force,
     )
-    with stop_on_interrupt() as stop, progress_bar() as progress:
-        outcome = module.replay(job, progress, stop)
-    out.print(
-        f"camera {outcome.camera}: model {outcome.card.name} on {escape(outcome.provider.describe())}", soft_wrap=True
-    )
+    given = {"--fps": fps is not None, "--size": size is not None, "--classes": classes is not None}
+    if is_boxes(source):
+        if fps is None or size is None:
+            raise typer.BadParameter("boxes need --fps and --size, as the file does not tell them")
+        if video:
+            raise typer.BadParameter("--video needs a video; boxes have no pictures")
+        with progress_bar() as progress:
+            outcome = replay_boxes(BoxJob(job, fps, parse_size(size), begin_s, classes), progress)
+    else:
+        if odd := [name for name, is_given in given.items() if is_given]:
+            raise typer.BadParameter(f"{', '.join(odd)}: only for boxes as text; a video tells it itself")
+        with stop_on_interrupt() as stop, progress_bar() as progress:
+            outcome = module.replay(job, progress, stop)
+    out.print(f"camera {outcome.camera}: {escape(outcome.origin)}", soft_wrap=True)
     out.print(outcome.counts.line(), soft_wrap=True)
     _print_summary(outcome.folder)
     out.print(

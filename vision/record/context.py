@@ -32,12 +32,16 @@ def run_header(
     site: Site,
     scene: Scene,
     camera: Camera,
-    card: Card,
+    card: Card | None,
     version: str,
     start_utc: str | None = None,
     settings: Mapping[str, float] | None = None,
+    boxes: Mapping[str, object] | None = None,
 ) -> Header:
-    """Build the header of one camera's run; `settings` are those of the tracker that differ from its defaults."""
+    """Build the header of one camera's run; `settings` are those of the tracker that differ from its defaults.
+
+    Without a card `boxes` says where the boxes came from instead of a network.
+    """
     tables = {name: tuple(names) for name, names in NAME_TABLES.items()} | {
         "camera": (scene.camera,),
         "line": scene.line_names,
@@ -56,11 +60,15 @@ def run_header(
         "camera": scene.camera,
         "geometry": _geometry(scene),
         "rules": [to_builtins(config) for config in camera.rules],
-        "model": {name: to_builtins(getattr(card, name)) for name in card.__struct_fields__ if name != "path"},
+        "model": None
+        if card is None
+        else {name: to_builtins(getattr(card, name)) for name in card.__struct_fields__ if name != "path"},
         "tracker": {name: float(value) for name, value in {**DEFAULTS, **(settings or {})}.items()},
         "versions": {"gantry": version, **_versions()},
         "start_utc": None if start_utc is None else parse_start(start_utc).isoformat().replace("+00:00", "Z"),
     }
+    if boxes is not None:
+        context["boxes"] = dict(boxes)
     return make_header(rule_entries(camera.rules), tables, context)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +20,14 @@ from vision.track.tracker import Tracker
 _HISTORY = 256
 
 
+class Follower(Protocol):
+    """What follows road users from frame to frame: the tracker, or the tracks of a file."""
+
+    def step(self, clock: np.ndarray, found: Detections) -> np.ndarray: ...
+
+    def end(self) -> np.ndarray: ...
+
+
 class Lane:
     """A camera's tracker, signals and rules. The same frames give the same events, byte for byte."""
 
@@ -29,11 +38,12 @@ class Lane:
         camera: int = 0,
         context: int = 0,
         settings: Mapping[str, float] | None = None,
+        tracker: Follower | None = None,
     ) -> None:
         self.scene = scene
         self.rules: list[Rule] = [REGISTRY[config.type] for config in rules]
         self.tracks = np.zeros(0)
-        self._tracker = Tracker(scene.width_px, scene.height_px, scene.to_road, settings)
+        self._tracker = tracker or Tracker(scene.width_px, scene.height_px, scene.to_road, settings)
         self._signals = Signals(scene)
         self._prepared: list[Prepared] = []
         self._out: list[np.ndarray] = []
