@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from vision import __version__
-from vision.cli import reading, running
+from vision.cli import judging, reading, running
 from vision.cli.common import STOPPED, err, out
 from vision.errors import GantryError
 
@@ -27,6 +27,8 @@ app.add_typer(models_app, name="models")
 
 for verb in (running.demo, running.replay, running.check, running.draw, reading.events, reading.export, running.doctor):
     app.command()(verb)
+app.command("eval")(judging.evaluate)
+app.command()(judging.diff)
 models_app.command("list")(running.models_list)
 models_app.command("check")(running.models_check)
 

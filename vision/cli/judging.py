@@ -1,0 +1,108 @@
+"""The verbs that judge: eval, diff."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from vision.cli.common import (
+    CameraOpt,
+    ModelsOpt,
+    ProviderName,
+    ProviderOpt,
+    err,
+    out,
+    print_rows,
+    printable_line,
+    progress_bar,
+)
+
+
+def evaluate(
+    found: Annotated[Path, typer.Argument(metavar="FOUND", help="A run, or tracks or detections as MOT text.")],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="CSV of what happened, or true boxes as MOT text.")],
+    within_s: Annotated[float, typer.Option(min=0.0, max=60.0, help="Events: how far apart a pair may be.")] = 1.0,
+    by_track: Annotated[bool, typer.Option("--by-track", help="Events: only pairs of the same track_id.")] = False,
+    classes: Annotated[str | None, typer.Option(help="Boxes: FOUND's class numbers, e.g. 3=car,6=bus.")] = None,
+    true_classes: Annotated[str | None, typer.Option(help="Boxes: TRUTH's class numbers.")] = None,
+    machine: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Hold a result against truth: counts and violations, tracks (HOTA, IDF1, MOTA) or detections (AP)."""
+    from vision.evaluate import detections, events, tracks
+    from vision.mottext import class_map, is_boxes, read_boxes
+    from vision.record.reader import open_records
+
+    if not is_boxes(found):
+        records = open_records(found)
+        if records.note:
+            err.print(f"[yellow]note:[/] {escape(records.note)}", soft_wrap=True)
+        scores = events.score_events(records, events.read_truth(truth), within_s, by_track=by_track)
+        _show(events.table(scores), machine)
+        return
+    ours, theirs = read_boxes(found, class_map(classes)), read_boxes(truth, class_map(true_classes))
+    if ours.tracked and theirs.tracked:
+        _show([{key: round(value, 4) for key, value in tracks.score_tracks(ours, theirs)._asdict().items()}], machine)
+    else:
+        _show([one._asdict() for one in detections.score_detections(ours, theirs)], machine)
+
+
+def _show(scores: Sequence[Mapping[str, Any]], machine: bool) -> None:
+    """Print scores for people, a line a figure, or as JSON."""
+    if machine:
+        out.print_json(json.dumps(scores))
+        return
+    for score in scores:
+        (name, value), *rest = score.items()
+        out.print(f"{name} [bold]{escape(printable_line(str(value)))}[/]")
+        for key, figure in rest:
+            text = f"{figure:.4g}" if isinstance(figure, float) else str(figure)
+            out.print(f"  {key:<18}{escape(text)}", soft_wrap=True)
+
+
+def diff(
+    site_a: Annotated[Path, typer.Argument(metavar="SITE_A", help="The site file as it is.")],
+    site_b: Annotated[Path, typer.Argument(metavar="SITE_B", help="The site file as it might be.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A video, or boxes as text: .txt .csv, also .gz.")],
+    camera: CameraOpt = None,
+    models: ModelsOpt = None,
+    provider: ProviderOpt = ProviderName.auto,
+    signals: Annotated[list[str] | None, typer.Option("--signals", help="Signal log: FILE, or NAME=FILE.")] = None,
+    fps: Annotated[float | None, typer.Option(min=0.1, max=1000.0, help="Boxes: frames per second.")] = None,
+    size: Annotated[str | None, typer.Option(help="Boxes: size of the picture, e.g. 1920x1080.")] = None,
+    begin_s: Annotated[float, typer.Option(help="Boxes: stream second of frame 1.")] = 0.0,
+    classes: Annotated[str | None, typer.Option(help="Boxes: what class numbers mean, e.g. 3=car,6=bus.")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List each event that only one of the two has.")] = False,
+) -> None:
+    """Say what a changed site file would have changed on an input."""
+    from vision.compare import compare_sites
+    from vision.mottext import is_boxes
+    from vision.replay import Job
+    from vision.replay_boxes import BoxJob, parse_size
+
+    job = Job(
+        site=site_a,
+        source=source,
+        out=Path(),
+        camera=camera,
+        models=tuple(models or ()),
+        provider=provider.value,
+        signals=tuple(signals or ()),
+    )
+    if is_boxes(source) and (fps is None or size is None):
+        raise typer.BadParameter("boxes need --fps and --size, as the file does not tell them")
+    with progress_bar() as progress:
+        if is_boxes(source) and fps is not None and size is not None:
+            found = compare_sites(site_a, site_b, BoxJob(job, fps, parse_size(size), begin_s, classes), progress)
+        else:
+            found = compare_sites(site_a, site_b, job, progress)
+    print_rows([row._asdict() for row in found.rules])
+    for change in found.changes if listed else ():
+        facts = " ".join(f"{key}={value}" for key, value in change.event.items() if value is not None)
+        out.print(escape(printable_line(f"only {change.site}: {facts}")), soft_wrap=True)
+    if not found.changes:
+        out.print("no event differs")

@@ -1,0 +1,1 @@
+"""How good a result is, held against truth: events, detections and tracks, each figure with its sample size."""
