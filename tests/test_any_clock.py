@@ -1,0 +1,134 @@
+"""Whatever the stream's stamps do, no rule tells of anything that physics or the stream's own time forbids."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+
+import msgspec
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from traffic import as_detections
+
+from kernels.records import CLASSES, LAMP
+from kernels.rule import Rule
+from kernels.rules import REGISTRY
+from vision.clock import StreamClock
+from vision.scene import Scene, build_scene
+from vision.site import Approach, Camera, Ground, Line, Signal, Zone
+from vision.track.lane import Lane
+
+TICK = Fraction(1, 90_000)
+WRAP_BITS = 33
+FRAME_TICKS = 3600
+WIDTH_PX, HEIGHT_PX = 640, 360
+#: No road user is faster (250 km/h), no two are closer to a hit than at once.
+SPEED_MAX_MPS = 70.0
+
+#: What a stamp does: the next frame's, the same again, one back, a pause, a jump, the counter's end, none.
+STEPS = st.lists(
+    st.one_of(
+        st.just(FRAME_TICKS),
+        st.just(FRAME_TICKS),
+        st.just(FRAME_TICKS),
+        st.sampled_from([0, -FRAME_TICKS, 30 * FRAME_TICKS, 2000 * FRAME_TICKS, -900_000, 10**9]),
+        st.none(),
+    ),
+    min_size=60,
+    max_size=140,
+)
+
+
+@cache
+def scene() -> Scene:
+    """A road that comes down the picture, with everything drawn that a rule can ask for."""
+    lane = ((240.0, 20.0), (400.0, 20.0), (600.0, 350.0), (40.0, 350.0))
+    camera = Camera(
+        url="v.mp4",
+        model="none",
+        ground=Ground(
+            image_px=((290.0, 60.0), (350.0, 60.0), (60.0, 340.0), (580.0, 340.0)),
+            plane_m=((-5.0, 60.0), (5.0, 60.0), (-5.0, 8.0), (5.0, 8.0)),
+        ),
+        approaches={"a": Approach(flow_px=((320.0, 40.0), (320.0, 340.0)), lanes={"a": lane})},
+        lines={"a": Line(ends_px=((100.0, 200.0), (540.0, 200.0)), approach="a")},
+        zones={"a": Zone(points_px=((150.0, 120.0), (490.0, 120.0), (560.0, 300.0), (80.0, 300.0)))},
+        signals={"a": Signal(source="vision")},
+    )
+    return build_scene("one", camera, WIDTH_PX, HEIGHT_PX)
+
+
+def config_of(rule: Rule) -> object:
+    """Return the rule's settings with the one name of each kind wherever it must have one."""
+    names = {"lane": "a/a"}
+    given_: dict[str, object] = {"type": rule.type, "name": rule.type}
+    for field in msgspec.structs.fields(rule.config):
+        if field.name in rule.references and field.required:
+            name = names.get(rule.references[field.name], "a")
+            given_[field.name] = [name] if "tuple" in str(field.type) else name
+    return msgspec.convert(given_, rule.config)
+
+
+def boxes(seed: int, at_s: float) -> list[tuple[tuple[float, ...], float, int]]:
+    """Return road users that come down the road and some that cross it, at the time the camera saw them."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for number in range(5):
+        start_s, speed = rng.uniform(-1, 4), rng.uniform(-60, 120)
+        x, y = 320 + rng.uniform(-90, 90), (40.0 if speed > 0 else 330.0) + speed * (at_s - start_s)
+        if number == 4:
+            x, y = 60 + speed * at_s, 220.0
+        size = 12 + y / 6
+        if 30 < y < 340 and 10 < x < 630:
+            found.append(((x - size, y - size, x + size, y), 0.9, number % len(CLASSES)))
+    return found
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(STEPS, st.integers(0, 1000), st.sampled_from([0, (1 << WRAP_BITS) - 50 * FRAME_TICKS]))
+def test_no_event_outside_physical_bounds(steps, seed, first_pts):
+    clock = StreamClock(TICK, 0.04, WRAP_BITS)
+    lane = Lane(scene(), [config_of(rule) for rule in REGISTRY.values()])
+    lamps = np.zeros((1, 3), LAMP)
+    pts, spans, told = first_pts, {}, []
+    for frame, step in enumerate(steps):
+        if step is not None:
+            pts = (pts + step) % (1 << WRAP_BITS)
+        instant = clock.stamp(None if step is None else pts)
+        if instant is None:
+            continue
+        lamps["y"] = [200, 30, 30] if frame > 30 else [30, 30, 200]
+        span = spans.setdefault(instant.epoch, [instant.time_s, instant.time_s])
+        span[1] = instant.time_s
+        found = as_detections(boxes(seed, frame * 0.04))
+        told += lane.step(found, frame, instant.time_s, instant.epoch, lamps)
+    told += lane.end()
+    for index, events in told:
+        check(list(REGISTRY.values())[index], events, spans)
+
+
+def test_on_a_sound_clock_they_set_rules_off():
+    lane = Lane(scene(), [config_of(REGISTRY["line_count"])])
+    frames = [(frame, as_detections(boxes(7, frame * 0.04))) for frame in range(140)]
+    told = [one for frame, found in frames for one in lane.step(found, frame, frame * 0.04, 0, np.zeros((1, 3), LAMP))]
+    assert len(told) >= 2
+
+
+def check(rule: Rule, events: np.ndarray, spans: dict[int, list[float]]) -> None:
+    """Check that events lie in the time of their epoch, last no longer than it, and move at possible speeds."""
+    for event in events:
+        begin_s, end_s = spans[int(event["epoch"])]
+        assert begin_s - 1e-6 <= event["time_s"] <= end_s + 1e-6, (rule.type, event)
+        for name in rule.event.names:
+            value = event[name]
+            if not np.issubdtype(value.dtype, np.floating) or np.isnan(value):
+                continue
+            if name.endswith("_mps"):
+                assert abs(value) <= SPEED_MAX_MPS, (rule.type, name, event)
+            if "sd" in name.split("_"):
+                assert value >= 0.0, (rule.type, name, event)
+            elif name in ("entry_s", "since_s"):
+                assert value <= end_s + 1e-6, (rule.type, name, event)
+            elif name.endswith("_s") and name not in ("time_s", "red_s", "margin_s"):
+                assert -1e-3 <= value <= max(end_s, 1.0) + 1e-3, (rule.type, name, event)
