@@ -1,10 +1,12 @@
-"""Events for the world outside: JSON lines, CSV and Parquet, and a count of what a run found.
+"""Events for the world outside: JSON lines, CSV, Parquet and the forms of traffic engineering, and a count of them.
 
 | format  | names               | unknown | numbers                                        | fields                    |
 |---------|---------------------|---------|------------------------------------------------|---------------------------|
 | jsonl   | text                | null    | the digits of a 32-bit float, of a microsecond | those of the event's rule |
 | csv     | text, formulas off  | empty   | as in jsonl                                    | those of all rules        |
 | parquet | text, by dictionary | null    | as recorded                                    | those of all rules        |
+
+The other forms are in `vision.record.formats`.
 """
 
 from __future__ import annotations
@@ -23,11 +25,14 @@ import numpy as np
 from vision.errors import StoreError
 from vision.record.columns import FIRST, Column, Part, parts
 from vision.record.files import replacing
+from vision.record.formats import FORMS, Options, Request, read_options, write_folder
 from vision.record.header import unit_of
 from vision.record.reader import Records
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+__all__ = ("FORMATS", "counted", "export", "printable", "read_options", "rows", "summary")
 
 #: Events that are turned into text at once: memory stays flat however long the run was.
 _AT_ONCE = 1 << 16
@@ -36,18 +41,40 @@ _FORMULA = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 
 def export(
-    records: Records, form: str, out: str | Path, positions: np.ndarray | None = None, *, force: bool = False
+    records: Records,
+    form: str,
+    out: str | Path,
+    positions: np.ndarray | None = None,
+    *,
+    force: bool = False,
+    options: Options | None = None,
+    notes: list[str] | None = None,
 ) -> int:
-    """Write the chosen events, all by default, to a file or with "-" to the standard output; return how many.
+    """Write the chosen events, all by default, to a file or with "-" to the standard output; return how many things.
 
-    A file appears when it is whole, and replaces another only with `force`.
+    A file appears when it is whole, and replaces another only with `force`. What a user should know of the result is
+    added to `notes`.
     """
-    if form not in FORMATS:
-        raise StoreError(f"format {form!r} is not known; allowed: {', '.join(FORMATS)}")
+    if form not in FORMATS and form not in FORMS:
+        raise StoreError(f"format {form!r} is not known; allowed: {', '.join((*FORMATS, *FORMS))}")
     chosen = np.arange(len(records)) if positions is None else positions
-    with _opened(out, form, force) as stream:
-        FORMATS[form](records, chosen, stream)
-    return len(chosen)
+    if form in FORMATS:
+        with _opened(out, form, form == "parquet", force) as stream:
+            FORMATS[form](records, chosen, stream)
+        return len(chosen)
+    request = Request(records, chosen, options or Options(), notes if notes is not None else [])
+    kind = FORMS[form]
+    if kind.stream is None:
+        if str(out) == "-":
+            raise StoreError(f"{form} is several files; name a folder with --out")
+        return write_folder(form, request, Path(out), force)
+    with _opened(out, form, kind.binary, force) as stream:
+        return kind.stream(request, stream)
+
+
+def counted(form: str) -> str:
+    """Return the plural of what a format's number counts."""
+    return "events" if form in FORMATS else FORMS[form].what
 
 
 def rows(records: Records, positions: np.ndarray | None = None) -> list[dict[str, Any]]:
@@ -92,7 +119,7 @@ def _name(column: Column, index: int) -> str:
 
 
 @contextlib.contextmanager
-def _opened(out: str | Path, form: str, force: bool) -> Iterator[IO[bytes]]:
+def _opened(out: str | Path, form: str, binary: bool, force: bool) -> Iterator[IO[bytes]]:
     if str(out) != "-":
         path = Path(out)
         try:
@@ -101,8 +128,8 @@ def _opened(out: str | Path, form: str, force: bool) -> Iterator[IO[bytes]]:
         except OSError as error:
             raise StoreError(f"{path}: cannot be written ({error.strerror})") from None
         return
-    if form == "parquet" and sys.stdout.isatty():
-        raise StoreError("parquet is no text for a terminal; name a file with --out")
+    if binary and sys.stdout.isatty():
+        raise StoreError(f"{form} is no text for a terminal; name a file with --out")
     yield sys.stdout.buffer
     sys.stdout.buffer.flush()
 

@@ -1,0 +1,50 @@
+"""Forms that programs of traffic engineering read, made from a run's events and tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from vision.errors import StoreError
+from vision.record.files import replacing
+from vision.record.formats import hires_files
+from vision.record.formats.options import Options, read_options
+from vision.record.formats.request import Request
+
+__all__ = ("FORMS", "Form", "Options", "Request", "read_options", "write_folder")
+
+
+class Form(NamedTuple):
+    """How a form is written: into one stream, or as named files of a folder. `what` is counted; `binary`: no text."""
+
+    what: str
+    stream: Callable[[Request, IO[bytes]], int] | None = None
+    files: Callable[[Request], Iterator[tuple[str, bytes, int]]] | None = None
+    binary: bool = False
+
+
+FORMS: dict[str, Form] = {
+    "hires-csv": Form("detector events", hires_files.write_csv),
+    "hires-parquet": Form("detector events", hires_files.write_parquet, binary=True),
+    "hires-xml": Form("detector events", hires_files.write_xml),
+    "hires-dat": Form("detector events", files=hires_files.dat_files, binary=True),
+    "hires-datz": Form("detector events", files=hires_files.datz_files, binary=True),
+}
+
+
+def write_folder(form: str, request: Request, folder: Path, force: bool) -> int:
+    """Write the files of a form into a folder, made if need be; return how many things are in them."""
+    files = FORMS[form].files
+    if files is None:
+        raise ValueError(f"{form} is one file")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        n = 0
+        for name, data, found in files(request):
+            with replacing(folder / name, force) as stream:
+                stream.write(data)
+            n += found
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written ({error.strerror}); {form} needs a folder") from None
+    return n
