@@ -167,6 +167,7 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
             state["pending"] = 0
             return 0
         here = -state["side"]
+        state["pending_s"] = track["time_s"]
     elif state["pending"] != here:
         state["pending"] = here
         state["pending_s"] = track["time_s"]

@@ -147,7 +147,8 @@ SIGNAL_STATES = ("unknown", "red", "red_amber", "green", "amber", "dark", "flash
 UNKNOWN, RED, RED_AMBER, GREEN, AMBER, DARK, FLASHING = range(7)
 
 #: A signal at one instant: its state, since when, what it was before, and the standard deviation of those times.
-#: `red_since_s` is when the red began (red and amber goes on with it) that shows now or showed last.
+#: `red_since_s` is when the red began (red and amber goes on with it) that shows now or showed last. `reason` is a code
+#: of REASONS: why the state is unknown, where more is known than that.
 SIGNAL = np.dtype(
     [
         ("since_s", "<f8"),
@@ -156,7 +157,8 @@ SIGNAL = np.dtype(
         ("sd_s", "<f4"),
         ("state", "<u1"),
         ("prev_state", "<u1"),
-        ("spare", "<u2"),
+        ("reason", "<u1"),
+        ("spare", "<u1"),
     ]
 )
 

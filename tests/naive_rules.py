@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from kernels import lamps as lamps_module
 from kernels.crossing import CENTRE, FIT_MOVE_S, FIT_S, FOOT, FRONT, REAR, REARM_BANDS, SLOWEST_PX_S
-from kernels.records import AT_EDGE, CANNOT_JUDGE, DIRECTIONS, ENDED, RELINKED, SIGNAL_STATES, VIOLATION
+from kernels.records import AT_EDGE, DIRECTIONS, ENDED, RELINKED
 
 # -- crossing a line ------------------------------------------------------------------------------------------------
 
@@ -48,6 +46,7 @@ class Crossed:
     time_s: float
     point: tuple[float, float]
     bridged: bool
+    left_s: float = math.nan  # since when it has been outside the dead band
 
 
 def crossing_reset():
@@ -103,6 +102,16 @@ def crossings(past, settle_s):
             found.append((k, now, last_way))
         side, last_way = now, None
     return found
+
+
+def outside_since(past):
+    """When the present run of rows on one side of the band began; now where the last row lies within it."""
+    first = past[-1]
+    for row in reversed(past):
+        if abs(row.offset) <= row.band or row.offset * past[-1].offset < 0:
+            break
+        first = row
+    return first.time_s
 
 
 def passage(line, row, way):
@@ -164,6 +173,7 @@ def crossing_step(past, line, track, anchor, settle_s, band_px, band_share):
             told = k
         if k == len(past) - 1 and away:
             crossed.time_s = passage_s(offsets_of(past), crossed.time_s)
+            crossed.left_s = outside_since(past)
             return crossed
     return None
 
@@ -172,116 +182,6 @@ def direction_code(line, way):
     names = {True: ("with_flow", "against_flow")}.get(bool(line["has_flow"]))
     names = names or (("right", "left") if line["upright"] else ("down", "up"))
     return DIRECTIONS.index(names[0 if way > 0 else 1])
-
-
-# -- signals --------------------------------------------------------------------------------------------------------
-
-
-def stops_traffic(state):
-    return SIGNAL_STATES[state] in ("red", "red_amber")
-
-
-def state_at(signal, time_s):
-    """Look through the periods that a SIGNAL row tells of, the later ones first."""
-    for state, since_s in ((signal["state"], signal["since_s"]), (signal["prev_state"], signal["prev_since_s"])):
-        if time_s >= since_s:
-            return int(state), float(signal["red_since_s"] if stops_traffic(state) else since_s)
-    return SIGNAL_STATES.index("unknown"), time_s
-
-
-# -- lamps ----------------------------------------------------------------------------------------------------------
-
-
-def lamp_level(lamp, which):
-    """Brightness, and chroma towards red, towards yellow (away from blue), towards green (away from red)."""
-    towards = {0: lamp["v"] - 128.0, 1: 128.0 - lamp["u"], 2: 128.0 - lamp["v"]}[which]
-    return float(lamp["y"]) + max(0.0, float(towards))
-
-
-@dataclass
-class Lamps:
-    """What one signal's twin remembers; `raw` is the past of what its lamps showed: [state, since, deviation]."""
-
-    present: list[bool]
-    dark: dict = field(default_factory=dict)
-    lit: dict = field(default_factory=dict)
-    raw: list = field(default_factory=list)
-    frames: list = field(default_factory=list)  # (time, state, time since the frame before), from the last settled on
-    told: list = field(default_factory=lambda: [("unknown", -math.inf, 0.0)])  # (state, since, deviation)
-    blinks: int = 0
-
-
-def lamps_lit(memory, lamps, dt_s):
-    """The lamps that outshine the others and themselves: in the upper half of the frame's span and of their own."""
-    levels = {k: lamp_level(lamps[k], k) for k in range(3) if memory.present[k]}
-    low, high = min(levels.values()), max(levels.values())
-    if not memory.dark:
-        memory.dark = dict.fromkeys(levels, low)
-        memory.lit = dict.fromkeys(levels, max(high, low + lamps_module.CONTRAST))
-    share = min(dt_s / lamps_module.LEVEL_S, 1.0)
-    lit = set()
-    for k, level in levels.items():
-        shines = high - low > lamps_module.CONTRAST and level > (low + high) / 2
-        if shines and level > (memory.dark[k] + memory.lit[k]) / 2:
-            lit.add(("red", "amber", "green")[k])
-        followed = memory.lit if shines else memory.dark
-        followed[k] = (1 - share) * followed[k] + share * level
-        memory.lit[k] = max(memory.lit[k], memory.dark[k] + lamps_module.CONTRAST)
-    return lit
-
-
-def lamp_state(lit):
-    names = {(): "dark", ("red",): "red", ("amber", "red"): "red_amber", ("amber",): "amber", ("green",): "green"}
-    return names.get(tuple(sorted(lit)), "unknown")
-
-
-def signal_change(memory, state, since_s, sd_s):
-    memory.told.append((state, since_s, sd_s))
-
-
-def told(memory, clock_sd_s=0.0):
-    """The SIGNAL row that follows from everything told so far."""
-    past = [("unknown", -math.inf, 0.0), *memory.told]
-    (before, before_s, before_sd), (now, now_s, now_sd) = past[-2:]
-    onsets = [
-        since
-        for (was, *_), (state, since, _) in itertools.pairwise(past)
-        if state in ("red", "red_amber") and was not in ("red", "red_amber")
-    ]
-    row = {"state": now, "since_s": now_s, "prev_state": before, "prev_since_s": before_s}
-    return row | {"red_since_s": onsets[-1] if onsets else -math.inf, "sd_s": max(now_sd, before_sd, clock_sd_s)}
-
-
-def signal_step(memory, lamps, time_s):
-    """Tell a state when all frames since its first sight show it and it began HOLD_S ago or longer."""
-    last_s = memory.frames[-1][0] if memory.frames else time_s
-    dt_s = time_s - last_s
-    if dt_s > lamps_module.GAP_S:
-        memory.raw, memory.frames, memory.blinks = [], [], 0
-        if memory.told[-1][0] != "unknown":
-            signal_change(memory, "unknown", last_s, 0.0)
-    state = lamp_state(lamps_lit(memory, lamps, dt_s))
-    shown, shown_s, shown_sd = memory.raw[-1] if memory.raw else ("unknown", math.nan, 0.0)
-    memory.frames.append((time_s, state, dt_s))
-    if state == shown:
-        memory.frames = memory.frames[-1:]
-        if memory.told[-1][0] == "flashing" and time_s - shown_s > lamps_module.BLINK_S:
-            signal_change(memory, state, shown_s, shown_sd)
-        return
-    first = len(memory.frames) - 1
-    while first > 0 and memory.frames[first - 1][1] == state:
-        first -= 1
-    first_s, _, before_s = memory.frames[first]
-    since_s, sd_s = first_s - before_s / 2, before_s / math.sqrt(12)
-    if first == len(memory.frames) - 1 or time_s - since_s < lamps_module.HOLD_S:
-        return
-    blinked = "unknown" not in (state, shown) and "dark" in (state, shown) and since_s - shown_s < lamps_module.BLINK_S
-    memory.blinks = memory.blinks + 1 if blinked else 0
-    memory.raw.append((state, since_s, sd_s))
-    memory.frames = memory.frames[-1:]
-    tell = "flashing" if memory.blinks >= 2 else state
-    if tell != memory.told[-1][0]:
-        signal_change(memory, tell, since_s, sd_s)
 
 
 # -- rules ----------------------------------------------------------------------------------------------------------
@@ -345,33 +245,4 @@ def movement_step(tracks, settings, memory):
             trip.clear()
             ways = {"entry_line": entry_line, "entry_s": entry_s, "exit_line": int(s["index"])}
             events.append(event_of(track, crossed) | ways)
-    return events
-
-
-def red_light_step(tracks, signals, settings, memory):
-    """An event for each entry under red beyond the grace, when it is complete."""
-    s, events = settings[0], []
-    signal = signals[s["signal"]]
-    for track in tracks:
-        entered = memory.cross(s, s["line"], track, "stop")
-        cleared = memory.cross(s, s["clear"], track, "clear") if s["has_clear"] else None
-        if entered is not None and entered.way > 0:
-            state, since_s = state_at(signal, entered.time_s)
-            red_s = entered.time_s - since_s
-            event = event_of(track, entered) | speed_of(track)
-            event |= {"red_s": red_s, "margin_s": red_s - s["grace_s"], "signal_sd_s": float(signal["sd_s"])}
-            event |= {"line": int(s["index"]), "signal": int(s["signal"]), "signal_state": state}
-            sure = event["margin_s"] > 3 * float(signal["sd_s"])
-            event["judgement"] = VIOLATION if sure else CANNOT_JUDGE
-            run = stops_traffic(state) and event["margin_s"] > 0 and not track["speed_mps"] < s["speed_min_mps"]
-            memory.notes[int(track["id"])] = event if run and wanted(s, track) else None
-        event = memory.notes.get(int(track["id"]))
-        if event is None or (s["has_clear"] and cleared is None):
-            continue
-        memory.notes[int(track["id"])] = None
-        if s["has_clear"]:
-            state, since_s = state_at(signal, cleared.time_s)
-            if not stops_traffic(state) or since_s > event["time_s"]:
-                continue
-        events.append(event | {"class_id": int(track["class_id"])})
     return events

@@ -1,4 +1,4 @@
-"""The three first rules: each against its twin on random rows, and what each must and must not report."""
+"""Counts and movements: each rule against its twin on random rows, and what each must and must not report."""
 
 from __future__ import annotations
 
@@ -8,30 +8,19 @@ import math
 import naive_rules as naive
 import numpy as np
 import pytest
-from trackrows import Judge, course_rows, events_of, random_rows, signal_row
+from trackrows import Judge, course_rows, events_of, random_rows, same_events
 from traffic import line_row, small_scene
 
-from kernels.records import CLASSES, SIGNAL_STATES, VIOLATION
-from kernels.signals import state_at, stops_traffic
+from kernels.records import CLASSES
 
 pytestmark = pytest.mark.kernels
 
-INF = math.inf
 LINES = {
     "near": line_row(40, 100, 160, 105),
     "far": line_row(50, 112, 150, 108, (0.0, 1.0)),
     "side": line_row(108, 60, 104, 150, (1.0, 0.2)),
 }
 SCENE = small_scene(LINES, {"lamp": None})
-
-
-def same_events(events: np.ndarray, twins: list[dict]) -> None:
-    assert len(events) == len(twins)
-    for event, twin in zip(events, twins, strict=True):
-        # The rest of the fields is the lane's to fill.
-        assert set(twin) == set(events.dtype.names) - {"frame", "context", "camera", "rule", "epoch", "flags"}
-        for name, value in twin.items():
-            assert np.allclose(event[name], value, rtol=1e-5, atol=1e-3, equal_nan=True), (name, event[name], value)
 
 
 @pytest.mark.parametrize(
@@ -57,35 +46,6 @@ def test_movement_step_like_its_twin(seed):
         seen += events["entry_line"].tolist()
     assert {-1, 0} <= set(seen)
     assert len(seen) > 15
-
-
-@pytest.mark.parametrize(("seed", "clear_line", "classes"), [(6, None, ()), (7, "near", ("car",)), (8, "near", ())])
-def test_red_light_step_like_its_twin(seed, clear_line, classes):
-    rng = np.random.default_rng(seed)
-    config = {"line": "far", "signal": "lamp", "clear_line": clear_line, "classes": classes}
-    judge = Judge("red_light", SCENE, **config, settle_s=0.1, band_px=1.0)
-    memory, seen, past = naive.Memory(), [], [("unknown", -INF)]
-    for time_s, tracks in random_rows(rng, 700):
-        if rng.random() < 0.08:
-            past.append((str(rng.choice([*SIGNAL_STATES, "red", "red", "red_amber"])), time_s))
-        signal = signal_row(*past[-1], *past[-2], sd_s=float(np.float32(rng.choice([0.0, 0.2])))) if past[1:] else None
-        signal = signal_row("unknown", -INF) if signal is None else signal
-        events = judge(tracks, signal)
-        same_events(events, naive.red_light_step(tracks, signal, judge.prepared.settings, memory))
-        seen += events["judgement"].tolist()
-    assert set(seen) >= {VIOLATION}
-    assert len(seen) >= (8 if clear_line is None else 2)
-
-
-def test_signal_states_like_their_twins():
-    rng = np.random.default_rng(9)
-    for _ in range(300):
-        now, prev = rng.choice(SIGNAL_STATES, 2)
-        since = np.sort(rng.uniform(0, 10, 2))
-        row = signal_row(str(now), since[1], str(prev), since[0])[0]
-        for time_s in (*rng.uniform(-1, 12, 3), *since):
-            assert state_at(row, time_s) == naive.state_at(row, time_s)
-        assert stops_traffic(row["state"]) == naive.stops_traffic(row["state"])
 
 
 # -- line_count -----------------------------------------------------------------------------------------------------

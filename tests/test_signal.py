@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import naive_rules as naive
+import naive_signals as naive
 import numpy as np
 import pytest
 from traffic import small_scene, state

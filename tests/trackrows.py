@@ -140,12 +140,23 @@ class Judge:
         self.prepared = self.rule.prepare(self.rule.config(type=kind, name="x", **config), scene)
         self.out = np.zeros(MAX_TRACKS * len(self.prepared.settings), self.rule.event)
 
-    def __call__(self, tracks: np.ndarray, signal: np.ndarray | None = None) -> np.ndarray:
+    def __call__(
+        self, tracks: np.ndarray, signal: np.ndarray | None = None, clock: np.ndarray | None = None
+    ) -> np.ndarray:
         signal = signal_row("green", 0.0) if signal is None else signal
-        time_s = float(tracks["time_s"].max(initial=0.0))
-        n = self.rule.step(tracks, instant(time_s, 0.0)[0], signal, *self.prepared, self.out)
+        clock = instant(float(tracks["time_s"].max(initial=0.0)), 0.0) if clock is None else clock
+        n = self.rule.step(tracks, clock[0], signal, *self.prepared, self.out)
         return self.out[:n].copy()
 
 
 def events_of(judge: Judge, rows: list[np.ndarray], signal: np.ndarray | None = None) -> np.ndarray:
     return np.concatenate([judge(row, signal) for row in rows])
+
+
+def same_events(events: np.ndarray, twins: list[dict]) -> None:
+    assert len(events) == len(twins)
+    for event, twin in zip(events, twins, strict=True):
+        # The rest of the fields is the lane's to fill.
+        assert set(twin) == set(events.dtype.names) - {"frame", "context", "camera", "rule", "epoch", "flags"}
+        for name, value in twin.items():
+            assert np.allclose(event[name], value, rtol=1e-5, atol=1e-3, equal_nan=True), (name, event[name], value)

@@ -5,30 +5,53 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-import numpy as np
 
 from kernels._jit import kernel
-from kernels.crossing import CROSSING, FOOT, crossing_reset, crossing_step
-from kernels.records import CANNOT_JUDGE, LINE, MAX_TRACKS, VIOLATION, event_dtype
-from kernels.rule import Prepared, Rule, RuleConfig, class_mask
-from kernels.signals import state_at, stops_traffic
+from kernels.guards import judgement_of
+from kernels.records import ENDED, NO_REASON, TRUNCATED, event_dtype
+from kernels.red import (
+    COMPLETE,
+    LEGAL_TURN,
+    LOST,
+    NONE,
+    STOP,
+    SURE_SD,
+    entry_reason,
+    entry_step,
+    red_lines,
+)  # fmt: skip
+from kernels.rule import Prepared, Rule, RuleConfig
+
+#: Bits of `exits`: the site names ways out that are legal on red, and other ways out.
+HAS_LEGAL, HAS_OTHER = 1, 2
 
 
 class Config(RuleConfig, kw_only=True, frozen=True):
-    """`grace_s` into red is forgiven. With `clear_line` the road user must pass that line too, in the same red."""
+    """`grace_s` into red is forgiven, more than `severe_s` is severe.
+
+    The front must pass `clear_line` in the same red, or without one the rear the stop line. `turn_exempt`: exit lines
+    of turns that are legal on red; an event waits until its path is known, at most `path_s`. With `other_exits`, a
+    track that ends before it has passed an exit cannot be judged; without, it is held not to have turned.
+    """
 
     line: str
     signal: str
     clear_line: str | None = None
+    turn_exempt: Annotated[tuple[str, ...], msgspec.Meta(max_length=16)] = ()
+    other_exits: Annotated[tuple[str, ...], msgspec.Meta(max_length=16)] = ()
     grace_s: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 0.3
+    severe_s: Annotated[float, msgspec.Meta(ge=0.0, le=60.0)] = 1.0
+    path_s: Annotated[float, msgspec.Meta(ge=0.0, le=600.0)] = 30.0
     speed_min_kmh: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 8.0
+    age_min_s: Annotated[float, msgspec.Meta(ge=0.0, le=60.0)] = 1.0
+    score_min: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.5
     settle_s: Annotated[float, msgspec.Meta(ge=0.0, le=5.0)] = 0.1
     band_px: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 2.0
     band_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.1
 
 
 EVENT = event_dtype(
-    ("red_s", "<f4"),  # since the signal turned red, at the stop line
+    ("red_s", "<f4"),  # since the signal turned red, at the stop line; NaN where its state was unclear
     ("margin_s", "<f4"),  # red_s over the grace
     ("signal_sd_s", "<f4"),
     ("speed_mps", "<f4"),
@@ -37,38 +60,14 @@ EVENT = event_dtype(
     ("signal", "<i2"),
     ("signal_state", "<u1"),
     ("judgement", "<u1"),
+    ("reason", "<u1"),
+    ("severe", "<u1"),
 )
-
-SETTINGS = np.dtype(
-    [
-        ("line", LINE),
-        ("clear", LINE),
-        ("index", "<i2"),
-        ("signal", "<i2"),
-        ("has_clear", "<u1"),
-        ("classes", "<u4"),
-        ("grace_s", "<f8"),
-        ("speed_min_mps", "<f8"),
-        ("settle_s", "<f8"),
-        ("band_px", "<f8"),
-        ("band_share", "<f8"),
-    ]
-)
-STATE = np.dtype([("stop", CROSSING), ("clear", CROSSING), ("pending", EVENT), ("track_id", "<u4"), ("waits", "<u1")])
 
 
 def prepare(config, scene):
-    """Return the two lines, the signal and the limits, and per track slot both crossings and an event that waits."""
-    settings = np.zeros(1, SETTINGS)
-    index = scene.line_names.index(config.line)
-    settings["line"], settings["index"] = scene.lines[index], index
-    if config.clear_line is not None:
-        settings["clear"], settings["has_clear"] = scene.lines[scene.line_names.index(config.clear_line)], 1
-    settings["signal"], settings["classes"] = scene.signal_names.index(config.signal), class_mask(config.classes)
-    settings["grace_s"], settings["speed_min_mps"] = config.grace_s, config.speed_min_kmh / 3.6
-    settings["settle_s"] = config.settle_s
-    settings["band_px"], settings["band_share"] = config.band_px, config.band_share
-    return Prepared(settings, np.zeros(MAX_TRACKS, STATE))
+    """Return the stop line, what completes an entry and the exits, and per track slot an entry and its crossings."""
+    return Prepared(*red_lines(config, scene, config.turn_exempt, config.other_exits))
 
 
 @kernel
@@ -79,42 +78,32 @@ def step(tracks, clock, signals, settings, state, out):
     n = 0
     for i in range(len(tracks)):
         track = tracks[i]
-        own = state[track["slot"]]
-        if own["track_id"] != track["id"]:
-            own["track_id"] = track["id"]
-            own["waits"] = 0
-            crossing_reset(own["stop"])
-            crossing_reset(own["clear"])
-        way = crossing_step(own["stop"], s["line"], track, FOOT, s["settle_s"], s["band_px"], s["band_share"])
-        event = own["pending"]
-        if way > 0:
-            crossed_s = own["stop"]["time_s"]
-            colour, since_s = state_at(signal, crossed_s)
-            red_s = crossed_s - since_s
-            # NaN (no calibrated speed) is not slow.
-            slow = track["speed_mps"] < s["speed_min_mps"]
-            wanted = (s["classes"] >> track["class_id"]) & 1 != 0
-            own["waits"] = wanted and stops_traffic(colour) and red_s > s["grace_s"] and not slow
-            event["time_s"], event["track_id"], event["score"] = crossed_s, track["id"], track["score"]
-            event["red_s"], event["margin_s"] = red_s, red_s - s["grace_s"]
-            event["signal_sd_s"], event["signal_state"] = signal["sd_s"], colour
-            event["speed_mps"], event["speed_sd_mps"] = track["speed_mps"], track["speed_sd_mps"]
-            event["line"], event["signal"] = s["index"], s["signal"]
-            # The onset must be known better than the margin: three deviations of its time.
-            sure = red_s - s["grace_s"] > 3.0 * signal["sd_s"]
-            event["judgement"] = VIOLATION if sure else CANNOT_JUDGE
-        complete = way > 0
-        if s["has_clear"] != 0:
-            passed = crossing_step(own["clear"], s["clear"], track, FOOT, s["settle_s"], s["band_px"], s["band_share"])
-            complete = passed != 0
-            if complete and own["waits"] != 0:
-                colour, since_s = state_at(signal, own["clear"]["time_s"])
-                own["waits"] = stops_traffic(colour) and since_s <= event["time_s"]
-        if complete and own["waits"] != 0:
-            event["class_id"] = track["class_id"]
-            out[n] = event
-            n += 1
-            own["waits"] = 0
+        rows = state[track["slot"]]
+        entry = rows[0]
+        stage = entry_step(rows, settings, signal, track, clock)
+        if stage not in (COMPLETE, LOST):
+            continue
+        ended = (track["flags"] & ENDED) != 0
+        if entry["path"] == LEGAL_TURN:
+            entry["stage"] = NONE
+            continue
+        late = track["time_s"] - entry["entered_s"] > s["path_s"]
+        if s["exits"] != 0 and entry["path"] == STOP and not (ended or late):
+            continue
+        reason = entry_reason(entry, track, clock, s)
+        if reason == NO_REASON and entry["path"] == STOP and s["exits"] & HAS_OTHER:
+            reason = TRUNCATED
+        red_s = entry["entered_s"] - entry["red_since_s"]
+        event = out[n]
+        n += 1
+        event["time_s"], event["track_id"], event["score"] = entry["entered_s"], track["id"], track["score"]
+        event["class_id"] = track["class_id"]
+        event["red_s"], event["margin_s"], event["signal_sd_s"] = red_s, red_s - s["grace_s"], entry["sd_s"]
+        event["speed_mps"], event["speed_sd_mps"] = entry["speed_mps"], entry["speed_sd_mps"]
+        event["line"], event["signal"], event["signal_state"] = s["index"], s["signal"], entry["colour"]
+        event["judgement"], event["reason"] = judgement_of(reason), reason
+        event["severe"] = red_s - s["severe_s"] > SURE_SD * entry["sd_s"]
+        entry["stage"] = NONE
     return n
 
 
@@ -124,6 +113,18 @@ RULE = Rule(
     event=EVENT,
     prepare=prepare,
     step=step,
-    names={"line": "line", "signal": "signal", "signal_state": "signal_state", "judgement": "judgement"},
-    references={"line": "flow_line", "clear_line": "line", "signal": "signal"},
+    names={
+        "line": "line",
+        "signal": "signal",
+        "signal_state": "signal_state",
+        "judgement": "judgement",
+        "reason": "reason",
+    },
+    references={
+        "line": "flow_line",
+        "clear_line": "line",
+        "signal": "signal",
+        "turn_exempt": "line",
+        "other_exits": "line",
+    },
 )
