@@ -8,7 +8,7 @@ from kernels._jit import kernel
 from kernels.heading import PLACE, heading_to, leapt, place_keep, way_since
 from kernels.zones import zone_at
 
-#: A run against the flow: since when, how far, how long of that in a lane; `lane` is the row of the lane it was in last.
+#: A run against the flow: since when, how far, how long of that in a lane; `lane` is the row of the last one.
 RUN = np.dtype(
     [
         ("last", PLACE),

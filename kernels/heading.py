@@ -26,12 +26,13 @@ PLACE = np.dtype(
 )
 
 #: How far a road user has turned in all, in radians, and whether a turn was so sharp that it must have reversed (at
-#: walking pace) or have been taken for another (at speed).
+#: walking pace) or have been taken for another (at speed). (x, y) is its heading, that of its last way of `way_m`.
 TURNING = np.dtype(
     [
         ("place", PLACE),
         ("x", "<f8"),
         ("y", "<f8"),
+        ("way_m", "<f8"),
         ("turned", "<f8"),
         ("headed", "<u1"),
         ("on_road", "<u1"),
@@ -42,10 +43,12 @@ TURNING = np.dtype(
 
 #: A heading is that of a way of this length: shorter ones turn with the noise of the box.
 HEADING_STEP_M = 2.0
-#: No vehicle turns further in one such way while it drives forwards.
+#: No vehicle turns further from one such way to the next while it drives forwards.
 SHARPEST = math.radians(120.0)
 #: A sharper turn at more than this is no reversing.
 REVERSING_MPS = 10.0 / 3.6
+#: At speed no vehicle follows a tighter circle on the road; the noise of a heading comes on top (rad).
+TIGHTEST_M, HEADING_NOISE = 4.0, 0.6
 #: A step may be this long before it is a leap, beyond twice what the speed explains.
 LEAP_M = 1.5
 
@@ -133,11 +136,13 @@ def turning_step(state, track, box_height_m):
     if state["headed"] != 0 and (state["on_road"] != 0) == on_road:
         turn = math.atan2(state["x"] * dy - state["y"] * dx, state["x"] * dx + state["y"] * dy)
         state["turned"] += turn
-        if abs(turn) > SHARPEST:
-            slow = moved_m <= REVERSING_MPS * (track["time_s"] - place["time_s"])
-            if slow:
-                state["reversed"] = 1
-            else:
-                state["swapped"] = 1
+        slow = moved_m <= REVERSING_MPS * (track["time_s"] - place["time_s"])
+        # Flattened by perspective, a circle in the picture has sharp ends.
+        tightest = 0.5 * (moved_m + state["way_m"]) / TIGHTEST_M + HEADING_NOISE
+        if slow and abs(turn) > SHARPEST:
+            state["reversed"] = 1
+        if not slow and abs(turn) > (min(tightest, SHARPEST) if on_road else SHARPEST):
+            state["swapped"] = 1
+    state["way_m"] = moved_m
     state["x"], state["y"], state["headed"], state["on_road"] = dx / moved_m, dy / moved_m, 1, on_road
     place_keep(place, track, box_height_m)

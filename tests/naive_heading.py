@@ -1,4 +1,4 @@
-"""Slow, obvious twins of `kernels/heading.py`, `zones.py`, `against.py` and `verdict.py`: from the whole past, in numpy."""
+"""Slow, obvious twins of `kernels/heading.py`, `zones.py`, `against.py` and `verdict.py`, from the whole past."""
 
 from __future__ import annotations
 
@@ -74,32 +74,36 @@ def turning_reset():
 
 
 def turning_step(past, t, box_height_m):
-    """Walk the past anew: points that are two metres apart, the angles between the ways that join them.
-
-    Returns (angle turned, whether it reversed, whether it was swapped).
-    """
+    """Walk the past anew. Returns (angle turned, whether it reversed, whether it was swapped)."""
     past.append(t)
-    return turned_in(past, box_height_m)
+    turns = turns_of(past, box_height_m)
+    kinds = [kind for *_, kind in turns]
+    return sum(angle for _, angle, _ in turns), "reversed" in kinds, "swapped" in kinds
 
 
-def turned_in(past, box_height_m):
+def turns_of(past, box_height_m):
+    """Each turn (time, angle, what it must be) between ways that join points two metres apart."""
     corners = past[:1]
     ways = []
     for one in past[1:]:
         dx, dy, on_road = way_since(corners[-1], one, box_height_m)
         if abs(complex(dx, dy)) >= 2.0:
-            ways.append((complex(dx, dy), on_road, one["time_s"] - corners[-1]["time_s"]))
+            ways.append((complex(dx, dy), on_road, one["time_s"] - corners[-1]["time_s"], one["time_s"]))
             corners.append(one)
-    turned, turned_back, swapped = 0.0, False, False
-    for (first, on_road, _), (second, there, passed_s) in itertools.pairwise(ways):
+    turns = []
+    for (first, on_road, *_), (second, there, passed_s, time_s) in itertools.pairwise(ways):
         if on_road != there:
             continue
         angle = cmath.phase(second / first)
-        turned += angle
-        if abs(angle) > 2 * math.pi / 3:
-            slow = abs(second) <= 10 / 3.6 * passed_s
-            turned_back, swapped = turned_back or slow, swapped or not slow
-    return turned, turned_back, swapped
+        # Between the middles of two ways a circle of four metres turns by their mean length over four.
+        possible = math.radians(120)
+        if abs(second) / passed_s <= 10 / 3.6:
+            kind = "reversed" if abs(angle) > possible else ""
+        else:
+            possible = min(possible, (abs(first) + abs(second)) / 8 + 0.6) if on_road else possible
+            kind = "swapped" if abs(angle) > possible else ""
+        turns.append((time_s, angle, kind))
+    return turns
 
 
 # -- zones -----------------------------------------------------------------------------------------------------------

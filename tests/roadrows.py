@@ -188,8 +188,13 @@ def together(*drives: list[np.ndarray]) -> list[np.ndarray]:
     return [rows[keys == key] for key in np.unique(keys)]
 
 
-def random_road_rows(rng: np.random.Generator, steps: int, ground: bool, spread_px: float = 12.0) -> Iterator:
-    """Yield (time, TRACK[n], code of suspension) of `random_rows` with velocity, some re-linked, some suspended."""
+def random_road_rows(
+    rng: np.random.Generator, steps: int, ground: bool, spread_px: float = 12.0, faster: float = 1.0
+) -> Iterator:
+    """Yield (time, TRACK[n], code of suspension) of `random_rows` with velocity, some re-linked, some suspended.
+
+    Velocities are `faster` than the ways: then fewer ways are leaps.
+    """
     births: dict[int, float] = {}
     relinked: dict[int, float] = {}
     for time_s, rows in random_rows(rng, steps, spread_px):
@@ -200,7 +205,7 @@ def random_road_rows(rng: np.random.Generator, steps: int, ground: bool, spread_
                 moved = np.array([row["foot_x_px"] - row["prev_foot_x_px"], row["foot_y_px"] - row["prev_foot_y_px"]])
                 passed_s = max(float(row["time_s"][0] - row["prev_time_s"][0]), 1e-3)
                 at = np.array([row["foot_x_px"][0], row["foot_y_px"][0]], float) / PX_PER_M
-                set_motion(row, np.float32(at), np.float32(moved[:, 0] / PX_PER_M / passed_s), ground, 0.4)
+                set_motion(row, np.float32(at), np.float32(faster * moved[:, 0] / PX_PER_M / passed_s), ground, 0.4)
                 if rng.random() < 0.1:
                     row["speed_mps"], row["speed_sd_mps"] = np.nan, np.nan
                 if rng.random() < 0.03:
