@@ -186,6 +186,14 @@ REASONS = (
     range(9)
 )
 
+#: Whether an event says that a state begins or that it has ended.
+PHASES = ("begin", "end")
+BEGIN, END = range(2)
+
+#: How two road users come together, by the angle between them: below 30 degrees, up to 85, above (SSAM).
+ENCOUNTERS = ("rear_end", "lane_change", "crossing")
+REAR_END, LANE_CHANGE, CROSSING_PATHS = range(3)
+
 #: Tables of names that are the same in every run; "line", "zone" and "signal" are the scene's own.
 NAME_TABLES = {
     "direction": DIRECTIONS,
@@ -193,6 +201,8 @@ NAME_TABLES = {
     "judgement": JUDGEMENTS,
     "reason": REASONS,
     "class": CLASSES,
+    "phase": PHASES,
+    "encounter": ENCOUNTERS,
 }
 
 #: The first 32 bytes of every event. `rule` counts the site's rules of this camera; `context` is the run's short id.
