@@ -183,3 +183,42 @@ def stopped_vehicle_step(tracks, clock, signals, settings, memory):
     if clock["last"]:
         memory.users.clear()
     return events
+
+
+def stopping_step(tracks, clock, signals, settings, memory):
+    """Each vehicle's stay, then who is due where, then what is over."""
+    s, now, events = settings[0], float(clock["time_s"]), []
+    limit_s = max(s["dwell_s"], s["settle_s"])
+    for track in tracks:
+        if track["flags"] & ENDED:
+            stay_end(memory, track)
+        elif followed(s, track):
+            stay_step(memory, track, s["radius_m"])
+    for track in tracks:
+        user = memory.users.get(int(track["id"]))
+        if user is None or user.stay.get("seen") != track["time_s"] or user.stay["reported"] or user.stay["held"] < 1.0:
+            continue
+        heading = user.rect["ux"], user.rect["uy"]
+        ahead = heading != (0, 0) and queue_around(memory, user, *heading, s["queue_m"], True) & 1
+        if ahead or (s["signal"] >= 0 and SIGNAL_STATES[signals[s["signal"]]["state"]] in ("red", "red_amber")):
+            user.stay["queued"] = now
+        wait_s = now - max(user.stay["since"] + limit_s, user.stay["queued"] + s["release_s"])
+        reason = doubt(track, clock, now, 1.0, s["score_min"])
+        if not int(s["classes"]) >> int(track["class_id"]) & 1 or wait_s < (1.0 if reason else 0.0):
+            continue
+        shares = [naive_footprint.zone_share(row["zone"], user.rect) for row in settings]
+        if max(shares) >= s["share_min"]:
+            user.stay["lane"] = shares.index(max(shares))
+            event = begin_event(user, track, now, reason)
+            events.append(zone_event(event, settings, user.stay["lane"], limit_s, round(100 * max(shares))))
+    for place in ends_of(memory, clock, s["memory_s"]):
+        if s["report_end"]:
+            events.append(zone_event(end_event(place), settings, place["lane"], limit_s, 0))
+    if clock["last"]:
+        memory.users.clear()
+    return events
+
+
+def zone_event(event, settings, zone, limit_s, share):
+    more = {"zone": int(settings[zone]["index"]), "margin_s": event["held_s"] - limit_s, "share_percent": share}
+    return {**event, **more}

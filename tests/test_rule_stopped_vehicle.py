@@ -37,8 +37,14 @@ def stream(every_s: float, lane_y: float = Y2, first_id: int = 50, n: int = 40) 
     return {first_id + k: passing(-15 * every_s * k, lane_y, 15.0, last_s=every_s * k + 6) for k in range(n)}
 
 
-@pytest.mark.parametrize(("seed", "config"), [(1, {}), (2, {"signal": "lamp", "dwell_s": 2.0, "release_s": 1.0}),
-                                              (3, {"queue_m": 0.0, "blocked_s": 0.0, "dwell_s": 3.0, "memory_s": 3.0})])  # fmt: skip
+@pytest.mark.parametrize(
+    ("seed", "config"),
+    [
+        (1, {}),
+        (2, {"signal": "lamp", "dwell_s": 2.0, "release_s": 1.0}),
+        (3, {"queue_m": 0.0, "blocked_s": 0.0, "dwell_s": 3.0, "memory_s": 3.0}),
+    ],
+)
 def test_like_its_twin(seed, config):
     rng, one, memory, seen = np.random.default_rng(seed), judge(**config), naive.Stays(), []
     for time_s, tracks in random_road(rng, 500):
