@@ -171,7 +171,7 @@ def entry_lines(rows, lines, track, clock):
             entry["stage"] = NONE
             if way > 0 and not slow and (s["classes"] >> track["class_id"]) & 1 != 0:
                 entry_begin(entry, crossing, track)
-                entry["doubt"] = doubt(track, clock, entry["entered_s"], s["age_min_s"], s["score_min"])
+                entry["doubt"] = doubt(track, clock, entry["entered_s"], 0.0, 0.0)
         elif entry["stage"] == NONE or (way < 0 and s["line"]["has_flow"] != 0):
             continue
         elif s["role"] == SECOND:

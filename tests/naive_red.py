@@ -162,11 +162,9 @@ def entry_reason(entry, limits):
     """The signal's reason, or that of the track now, or that of the track when it came in."""
     if entry.reason:
         return entry.reason
-    for step in (entry.steps[-1], entry.steps[entry.began]):
-        found = doubt(step.track, step.clock, entry.entered_s, limits["age_min_s"], limits["score_min"])
-        if found:
-            return found
-    return 0
+    now, then = entry.steps[-1], entry.steps[entry.began]
+    found = doubt(now.track, now.clock, entry.entered_s, limits["age_min_s"], limits["score_min"])
+    return found or doubt(then.track, then.clock, entry.entered_s, 0.0, 0.0)
 
 
 def speed_of(step):

@@ -30,7 +30,7 @@ def doubt(track, clock, at_s, age_min_s, score_min):
     if clock["suspended"]:
         return int(clock["suspended"])
     sound = [
-        at_s >= track["birth_s"] + age_min_s,
+        track["time_s"] >= track["birth_s"] + age_min_s,
         track["score"] >= score_min,
         not (-1 < at_s - track["relinked_s"] < 1),
     ]

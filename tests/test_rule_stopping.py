@@ -5,7 +5,7 @@ from __future__ import annotations
 import naive_stays as naive
 import numpy as np
 import pytest
-from roadrows import (
+from standrows import (
     RoadJudge,
     box,
     drive,
