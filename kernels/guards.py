@@ -13,8 +13,8 @@ RELINK_CLEAR_S = 1.0
 def doubt(track, clock, at_s, age_min_s, score_min):
     """Return why a track's behaviour at a moment (stream s) cannot be judged: a code of REASONS, 0 when it can.
 
-    The camera's geometry is trusted now; the track is `age_min_s` old by now, its mean score is `score_min` or more, and
-    it was not re-linked within a second of the moment.
+    The camera's geometry is trusted now; the track is `age_min_s` old by now, its mean score is `score_min` or more,
+    and it was not re-linked within a second of the moment.
     """
     if clock["suspended"] != 0:
         return clock["suspended"]
