@@ -1,4 +1,4 @@
-"""The log of tracks: every observed box is found under its frame, to a quarter pixel."""
+"""The log of tracks: every observed box is found under its frame, to a tenth of a pixel."""
 
 from __future__ import annotations
 
@@ -38,7 +38,18 @@ def test_boxes_are_found_under_their_frame(block: int, monkeypatch: pytest.Monke
         assert rows["class_id"].tolist() == expected["class_id"].tolist()
         np.testing.assert_allclose(rows["score"], expected["score"], atol=1e-5)
         for edge in EDGES:
-            np.testing.assert_allclose(rows[edge], expected[edge], atol=0.126)
+            np.testing.assert_allclose(rows[edge], expected[edge], atol=0.0502)
+
+
+def test_samples_have_the_time_of_their_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BLOCK", 7)
+    log, rng = TrackLog(), np.random.default_rng(8)
+    assert len(log.samples()[0]) == 0
+    for frame in (2, 5, 6, 11):
+        log.append(frame, frame**1.1, published(4, frame**1.1, rng))
+    rows, times_s = log.samples()
+    assert rows["frame"].tolist() == [2] * 4 + [5] * 4 + [6] * 4 + [11] * 4
+    assert times_s.tolist() == [frame**1.1 for frame in rows["frame"].tolist()]
 
 
 def test_only_boxes_seen_in_the_frame_are_kept() -> None:
@@ -62,8 +73,8 @@ def test_a_box_outside_every_picture_is_held_at_the_limit() -> None:
     log, rows = TrackLog(), published(1, 0.04, np.random.default_rng(6))
     rows["x1_px"], rows["x2_px"] = -1e6, 1e6
     log.append(1, 0.04, rows)
-    assert log.at(1)["x1_px"].tolist() == [-8192.0]
-    assert log.at(1)["x2_px"].tolist() == [8191.75]
+    assert log.at(1)["x1_px"].tolist() == [-32768.0]
+    assert log.at(1)["x2_px"].tolist() == [-32768.0 + 6553.5]
 
 
 def test_a_box_takes_at_most_24_bytes() -> None:
@@ -79,12 +90,12 @@ def test_tracks_as_motchallenge_text(tmp_path: Path) -> None:
         (0, 5),
         (0.5, 1.0),
     )
-    rows["x1_px"], rows["y1_px"], rows["x2_px"], rows["y2_px"] = (10.0, -2.5), (20.0, 0.0), (50.25, 7.5), (30.0, 9.0)
+    rows["x1_px"], rows["y1_px"], rows["x2_px"], rows["y2_px"] = (10.0, -2.5), (20.0, 0.0), (50.5, 7.5), (30.0, 9.0)
     log = TrackLog()
     log.append(10, 0.4, rows)
     path = tmp_path / "tracks.txt"
     log.write_mot(path)
-    assert path.read_text() == "11,3,10.00,20.00,40.25,10.00,0.5000,1,1\n11,5,-2.50,0.00,10.00,9.00,1.0000,6,1\n"
+    assert path.read_text() == "11,3,10.00,20.00,40.50,10.00,0.5000,1,1\n11,5,-2.50,0.00,10.00,9.00,1.0000,6,1\n"
     with pytest.raises(StoreError, match="exists"):
         log.write_mot(path)
     TrackLog().write_mot(path, force=True)

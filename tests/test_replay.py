@@ -227,7 +227,13 @@ def test_a_killed_run_can_be_read(long_tiny: Tiny, tmp_path: Path) -> None:
 def test_tracks_and_video_are_of_the_same_frames(tiny: Tiny, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run_tiny(tiny, out, video=True, tracks=True)
-    assert sorted(path.name for path in out.iterdir()) == ["annotated.mp4", "events.gtr", "run.json", "tracks.txt"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "annotated.mp4",
+        "events.gtr",
+        "run.json",
+        "tracks.parquet",
+        "tracks.txt",
+    ]
     lines = [line.split(",") for line in (out / "tracks.txt").read_text().splitlines()]
     assert len(lines) > scenes.FRAMES / 2
     assert all(len(line) == 9 for line in lines)

@@ -23,7 +23,8 @@ from vision.frame import place
 from vision.pipeline import CameraPath, Counts, run
 from vision.record.context import run_header
 from vision.record.export import rows
-from vision.record.files import RECORDS, SUMMARY, TRACKS, VIDEO, check_folder, prepare_folder, replacing
+from vision.record.files import RECORDS, SUMMARY, TRACKS, TRACKS_TABLE, VIDEO, check_folder, prepare_folder, replacing
+from vision.record.formats.trajectories import Facts, write_run_tracks
 from vision.record.header import Header
 from vision.record.reader import open_records
 from vision.record.store import RecordWriter
@@ -167,11 +168,27 @@ def replay(job: Job, progress: Progress | None = None, stop: Callable[[], bool] 
     with replacing(folder / SUMMARY) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary(outcome)), indent=2) + b"\n")
     if tracks is not None and job.tracks:
-        tracks.write_mot(folder / TRACKS)
+        write_tracks(outcome, tracks)
     if tracks is not None and job.video:
         annotator = annotate.Annotator(scene, tracks, rows(open_records(folder)))
         annotate.write(job.source, folder / VIDEO, annotator, counts.inferred, progress)
     return outcome
+
+
+def write_tracks(outcome: Outcome, tracks: TrackLog) -> None:
+    """Write a run's tracks into its folder, as MOTChallenge text and as a table with times."""
+    records = open_records(outcome.folder)
+    facts = Facts(
+        camera=outcome.camera,
+        width_px=outcome.stream.width_px,
+        height_px=outcome.stream.height_px,
+        fps=outcome.stream.fps,
+        frames=outcome.counts.inferred,
+        context=records.header.context_hex,
+        start_utc=None if records.header.start is None else records.header.start.isoformat(),
+    )
+    tracks.write_mot(outcome.folder / TRACKS)
+    write_run_tracks(outcome.folder / TRACKS_TABLE, tracks, facts)
 
 
 @contextlib.contextmanager

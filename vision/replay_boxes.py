@@ -17,9 +17,18 @@ from vision.frame import Detections
 from vision.mottext import Boxes, class_map, read_boxes
 from vision.pipeline import Counts
 from vision.record.context import run_header
-from vision.record.files import SUMMARY, TRACKS, check_folder, prepare_folder, replacing
+from vision.record.files import SUMMARY, check_folder, prepare_folder, replacing
 from vision.record.tracks import TrackLog
-from vision.replay import Job, Outcome, Progress, choose_camera, open_records_writer, summary, with_signal_logs
+from vision.replay import (
+    Job,
+    Outcome,
+    Progress,
+    choose_camera,
+    open_records_writer,
+    summary,
+    with_signal_logs,
+    write_tracks,
+)
 from vision.scene import site_scene
 from vision.site import load_site
 from vision.track.given import GivenTracks
@@ -82,7 +91,7 @@ def replay_boxes(asked: BoxJob, progress: Progress | None = None) -> Outcome:
     with replacing(folder / SUMMARY) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary(outcome)), indent=2) + b"\n")
     if log is not None:
-        log.write_mot(folder / TRACKS)
+        write_tracks(outcome, log)
     return outcome
 
 

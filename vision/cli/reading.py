@@ -18,6 +18,21 @@ class ExportFormat(StrEnum):
     jsonl = "jsonl"
     csv = "csv"
     parquet = "parquet"
+    hires_csv = "hires-csv"
+    hires_parquet = "hires-parquet"
+    hires_xml = "hires-xml"
+    hires_dat = "hires-dat"
+    hires_datz = "hires-datz"
+    ottrk = "ottrk"
+    otflow = "otflow"
+    utdf = "utdf"
+    sumo_edges = "sumo-edges"
+    sumo_turns = "sumo-turns"
+    mot = "mot"
+    mot_gz = "mot-gz"
+    kitti = "kitti"
+    tracks_parquet = "tracks-parquet"
+    road_parquet = "road-parquet"
 
 
 RuleOpt = Annotated[list[str] | None, typer.Option("--rule", help="Only this rule, by its name; may be repeated.")]
@@ -53,7 +68,10 @@ def events(
 def export(
     run: RunArg,
     form: Annotated[ExportFormat, typer.Option("--format", help="Form of the events.")] = ExportFormat.jsonl,
-    target: Annotated[str, typer.Option("--out", help="File to write; - is the standard output.")] = "-",
+    target: Annotated[str, typer.Option("--out", help="File or folder to write; - is the standard output.")] = "-",
+    options: Annotated[
+        Path | None, typer.Option("--options", help="TOML file: device, channels, movements, edges, clock and so on.")
+    ] = None,
     rule: RuleOpt = None,
     type_: TypeOpt = None,
     class_: ClassOpt = None,
@@ -62,13 +80,25 @@ def export(
     track: TrackOpt = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
 ) -> None:
-    """Write a run's events as JSON lines, CSV or Parquet."""
+    """Write a run's events or tracks as JSON lines, CSV, Parquet or in a form of traffic engineering."""
     from vision.record import export as module
 
     records, chosen = _chosen(run, rule, type_, class_, track, from_s, to_s)
-    n = module.export(records, form.value, target, chosen, force=force)
+    notes: list[str] = []
+    n = module.export(
+        records,
+        form.value,
+        target,
+        chosen,
+        force=force,
+        options=None if options is None else module.read_options(options),
+        window=module.Window(tuple(track or ()), tuple(class_ or ()), from_s, to_s),
+        notes=notes,
+    )
+    for note in notes:
+        err.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
     if target != "-":
-        out.print(f"{n} events in {escape(target)}", soft_wrap=True)
+        out.print(f"{n} {module.counted(form.value)} in {escape(target)}", soft_wrap=True)
 
 
 def _chosen(

@@ -71,7 +71,7 @@ def replay(
     begin_s: Annotated[float, typer.Option(help="Boxes: stream second of frame 1.")] = 0.0,
     classes: Annotated[str | None, typer.Option(help="Boxes: what class numbers mean, e.g. 3=car,6=bus.")] = None,
     video: Annotated[bool, typer.Option("--video", help="Also write annotated.mp4.")] = False,
-    tracks: Annotated[bool, typer.Option("--tracks", help="Also write tracks.txt (MOTChallenge text).")] = False,
+    tracks: Annotated[bool, typer.Option("--tracks", help="Also write tracks.txt and tracks.parquet.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace another run in the folder.")] = False,
 ) -> None:
     """Run a video, or boxes as MOTChallenge text, through a site, offline: the same input gives the same records."""

@@ -25,14 +25,14 @@ import numpy as np
 from vision.errors import StoreError
 from vision.record.columns import FIRST, Column, Part, parts
 from vision.record.files import replacing
-from vision.record.formats import FORMS, Options, Request, read_options, write_folder
+from vision.record.formats import FORMS, Options, Request, Window, read_options, write_folder
 from vision.record.header import unit_of
 from vision.record.reader import Records
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ("FORMATS", "counted", "export", "printable", "read_options", "rows", "summary")
+__all__ = ("FORMATS", "Window", "counted", "export", "printable", "read_options", "rows", "summary")
 
 #: Events that are turned into text at once: memory stays flat however long the run was.
 _AT_ONCE = 1 << 16
@@ -48,12 +48,13 @@ def export(
     *,
     force: bool = False,
     options: Options | None = None,
+    window: Window | None = None,
     notes: list[str] | None = None,
 ) -> int:
     """Write the chosen events, all by default, to a file or with "-" to the standard output; return how many things.
 
-    A file appears when it is whole, and replaces another only with `force`. What a user should know of the result is
-    added to `notes`.
+    A file appears when it is whole, and replaces another only with `force`. `window` chooses among tracks as
+    `positions` does among events. What a user should know of the result is added to `notes`.
     """
     if form not in FORMATS and form not in FORMS:
         raise StoreError(f"format {form!r} is not known; allowed: {', '.join((*FORMATS, *FORMS))}")
@@ -62,7 +63,7 @@ def export(
         with _opened(out, form, form == "parquet", force) as stream:
             FORMATS[form](records, chosen, stream)
         return len(chosen)
-    request = Request(records, chosen, options or Options(), notes if notes is not None else [])
+    request = Request(records, chosen, options or Options(), window or Window(), [] if notes is None else notes)
     kind = FORMS[form]
     if kind.stream is None:
         if str(out) == "-":

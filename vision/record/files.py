@@ -14,10 +14,12 @@ from typing import IO
 from vision.errors import StoreError
 
 RECORDS, SUMMARY, VIDEO, TRACKS = "events.gtr", "run.json", "annotated.mp4", "tracks.txt"
+#: The same tracks as a table, with times and classes; what exports of tracks are made from.
+TRACKS_TABLE = "tracks.parquet"
 #: Where records are while a run lasts; a killed run leaves it, and what is in it can be read.
 RECORDS_PART = "events.gtr.part"
 #: All that a run writes into its folder, and all that --force removes from one.
-RUN_FILES = (RECORDS, RECORDS_PART, SUMMARY, VIDEO, "annotated.part.mp4", TRACKS)
+RUN_FILES = (RECORDS, RECORDS_PART, SUMMARY, VIDEO, "annotated.part.mp4", TRACKS, TRACKS_TABLE)
 
 
 def check_folder(path: Path, force: bool = False) -> None:

@@ -1,7 +1,8 @@
-"""The tracks of one run in memory, 20 bytes a box, for the annotated video and as MOTChallenge text."""
+"""The tracks of one run in memory, 24 bytes a box, for the annotated video and as MOTChallenge text."""
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,15 @@ import numpy as np
 from kernels.records import OBSERVED
 from vision.record.files import replacing
 
-#: A box as it is kept: quarters of a pixel, score in 1/65535.
+#: A box as it is kept: tenths of a pixel, score in 1/65535.
 SAMPLE = np.dtype(
     [
         ("frame", "<u4"),
         ("id", "<u4"),
-        ("box", "<i2", 4),
+        ("left", "<i4"),
+        ("top", "<i4"),
+        ("width", "<u2"),
+        ("height", "<u2"),
         ("score", "<u2"),
         ("class_id", "<u1"),
         ("flags", "<u1"),
@@ -34,17 +38,20 @@ BOX = np.dtype(
     ]
 )
 EDGES = ("x1_px", "y1_px", "x2_px", "y2_px")
-_PARTS = 4  # of a pixel
+_PARTS = 10  # of a pixel
+_EDGE_MAX_PX = 32768.0
+_SIZE_MAX = 65535
 _SCORES = 65535
 _BLOCK = 1 << 16
 
 
 class TrackLog:
-    """The observed box of every confirmed track in every frame; boxes to a quarter pixel, up to 8191 px."""
+    """The observed box of every confirmed track in every frame, to a tenth of a pixel, at most 6553 px wide."""
 
     def __init__(self) -> None:
         self._blocks: list[np.ndarray] = []
         self._n = _BLOCK  # used of the last block
+        self._frames, self._times_s = array("I"), array("d")
 
     def __len__(self) -> int:
         return sum(len(block) for block in self._blocks[:-1]) + (self._n if self._blocks else 0)
@@ -67,8 +74,13 @@ class TrackLog:
         rows["frame"], rows["id"] = frame, seen["id"]
         rows["class_id"], rows["flags"] = seen["class_id"], seen["flags"]
         rows["score"] = np.rint(np.clip(np.nan_to_num(seen["score"]), 0.0, 1.0) * _SCORES)
-        for k, edge in enumerate(EDGES):
-            rows["box"][:, k] = np.rint(np.clip(seen[edge] * np.float32(_PARTS), -32768, 32767))
+        x1, y1, x2, y2 = (
+            np.rint(np.clip(seen[edge].astype(np.float64), -_EDGE_MAX_PX, _EDGE_MAX_PX) * _PARTS) for edge in EDGES
+        )
+        rows["left"], rows["top"] = x1, y1
+        rows["width"], rows["height"] = np.clip(x2 - x1, 0, _SIZE_MAX), np.clip(y2 - y1, 0, _SIZE_MAX)
+        self._frames.append(frame)
+        self._times_s.append(time_s)
 
     def at(self, frame: int) -> np.ndarray:
         """Return the boxes of a frame, BOX[n]; none where nothing was seen."""
@@ -77,6 +89,12 @@ class TrackLog:
                 low, high = np.searchsorted(block["frame"], (frame, frame + 1))
                 return _boxes(block[low:high])
         return np.zeros(0, BOX)
+
+    def samples(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return all boxes, SAMPLE[n] in the order of frames, and the stream second of each, f8[n]."""
+        rows = np.concatenate([np.zeros(0, SAMPLE), *self._used()])
+        frames, times_s = np.array(self._frames, np.uint32), np.array(self._times_s, np.float64)
+        return rows, times_s[np.searchsorted(frames, rows["frame"])]
 
     def write_mot(self, path: Path, force: bool = False) -> None:
         """Write MOTChallenge text: frame (from 1), id, left, top, width, height in px, score, class (from 1), 1."""
@@ -104,6 +122,7 @@ def _boxes(samples: np.ndarray) -> np.ndarray:
     for name in ("id", "class_id", "flags"):
         boxes[name] = samples[name]
     boxes["score"] = samples["score"] / np.float32(_SCORES)
-    for k, edge in enumerate(EDGES):
-        boxes[edge] = samples["box"][:, k] / np.float32(_PARTS)
+    for name, low, high, size in (("left", "x1_px", "x2_px", "width"), ("top", "y1_px", "y2_px", "height")):
+        boxes[low] = samples[name] / _PARTS
+        boxes[high] = (samples[name] + samples[size].astype(np.int32)) / _PARTS
     return boxes

@@ -8,11 +8,11 @@ from typing import IO, NamedTuple
 
 from vision.errors import StoreError
 from vision.record.files import replacing
-from vision.record.formats import hires_files
+from vision.record.formats import boxes_text, hires_files, opentraffic, sumo, trajectories, turning
 from vision.record.formats.options import Options, read_options
-from vision.record.formats.request import Request
+from vision.record.formats.request import Request, Window
 
-__all__ = ("FORMS", "Form", "Options", "Request", "read_options", "write_folder")
+__all__ = ("FORMS", "Form", "Options", "Request", "Window", "read_options", "write_folder")
 
 
 class Form(NamedTuple):
@@ -30,6 +30,16 @@ FORMS: dict[str, Form] = {
     "hires-xml": Form("detector events", hires_files.write_xml),
     "hires-dat": Form("detector events", files=hires_files.dat_files, binary=True),
     "hires-datz": Form("detector events", files=hires_files.datz_files, binary=True),
+    "ottrk": Form("samples", opentraffic.write_ottrk, binary=True),
+    "otflow": Form("sections", opentraffic.write_otflow),
+    "utdf": Form("vehicles", turning.write_utdf),
+    "sumo-edges": Form("vehicles", sumo.write_edges),
+    "sumo-turns": Form("vehicles", sumo.write_turns),
+    "mot": Form("samples", boxes_text.write_mot),
+    "mot-gz": Form("samples", boxes_text.write_mot_gz, binary=True),
+    "kitti": Form("samples", boxes_text.write_kitti),
+    "tracks-parquet": Form("samples", trajectories.write_boxes, binary=True),
+    "road-parquet": Form("samples", trajectories.write_road, binary=True),
 }
 
 

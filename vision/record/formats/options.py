@@ -31,7 +31,8 @@ class Options(msgspec.Struct, **_STRICT):
 
     `channels` and `phases` number zones (or rules) and signals as the controller does. `fault_share` is the share of an
     interval that may go unobserved before its detectors count as failed. `movements` names a turn as "entry -> exit".
-    `north_deg` is the compass bearing of the ground plane's y axis. Counts from 1 to `k` - 1 are withheld.
+    `north_deg` is the compass bearing of the ground plane's y axis. `edges` gives a line ("line", along its flow, or
+    "line:direction") its SUMO edge. `classes` are those that count as vehicles. Counts from 1 to `k` - 1 are withheld.
     """
 
     device: DeviceNumber | DeviceName | None = None

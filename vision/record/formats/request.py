@@ -30,13 +30,26 @@ class RuleEvents(NamedTuple):
     rows: np.ndarray
 
 
+class Window(NamedTuple):
+    """Which tracks are asked for: by id and by class, all where none is named, from_s <= time < to_s."""
+
+    tracks: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()
+    from_s: float | None = None
+    to_s: float | None = None
+
+
 @dataclass(frozen=True)
 class Request:
-    """An export: which events of which run, and the options. What a user should know of the result goes to `notes`."""
+    """An export: which events and tracks of which run, and the options.
+
+    What a user should know of the result is added to `notes`.
+    """
 
     records: Records
     positions: np.ndarray
     options: Options = field(default_factory=Options)
+    window: Window = field(default_factory=Window)
     notes: list[str] = field(default_factory=list)
 
     def of_type(self, *types: str) -> Iterator[RuleEvents]:
@@ -118,6 +131,14 @@ class Request:
         ahead = [datetime.fromtimestamp(q * QUARTER_S, self.zone).utcoffset() for q in quarters.tolist()]
         found = np.array([round((offset or timedelta()).total_seconds()) for offset in ahead], np.int64)
         return found[where] if len(found) else np.zeros(0, np.int64)
+
+    @property
+    def vehicle_classes(self) -> list[int]:
+        """The classes that the options count as vehicles; a StoreError where the run knows one by another name."""
+        known = self.records.header.tables["class"]
+        if unknown := [name for name in self.options.classes if name not in known]:
+            raise StoreError(f"classes: {unknown[0]!r} is not a class of this run; allowed: {', '.join(known)}")
+        return [known.index(name) for name in self.options.classes]
 
     @cached_property
     def end_s(self) -> float:
