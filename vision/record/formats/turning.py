@@ -127,7 +127,7 @@ def _note(request: Request, lost: dict[str, int]) -> None:
         "u_turns": f"U-turns, which UTDF does not know: {u_turns}",
         "others": "road users of other classes: left out",
     }
-    request.notes += [f"{n} {said[key]}" for key, n in lost.items() if n]
+    request.notes.extend(f"{n} {said[key]}" for key, n in lost.items() if n)
 
 
 def _turn(request: Request, entry: str, leave: str) -> str:
