@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from kernels._jit import kernel
 from kernels.geometry import inside_zone
 from kernels.heading import guess_m
+from kernels.records import ZONE
+
+#: A zone or lane that a rule names, with its number among those of the scene (-1: it is of the other kind).
+PLACE_ROW = np.dtype([("zone", ZONE), ("zone_index", "<i2"), ("lane_index", "<i2")])
 
 #: Halvings of a step until the place of entry is known: a 4096th of the step.
 HALVINGS = 12
+
+
+def place_rows(scene, zones, lanes):
+    """Return PLACE_ROW[n] of the named zones and lanes."""
+    rows = np.zeros(len(zones) + len(lanes), PLACE_ROW)
+    rows["zone_index"], rows["lane_index"] = -1, -1
+    for row, name in zip(rows, zones, strict=False):
+        row["zone_index"] = scene.zone_names.index(name)
+        row["zone"] = scene.zone_rows[row["zone_index"]]
+    for row, name in zip(rows[len(zones) :], lanes, strict=True):
+        row["lane_index"] = scene.lane_names.index(name)
+        row["zone"] = scene.lane_rows[row["lane_index"]]
+    return rows
 
 
 @kernel

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from naive_geometry import line_offset_m
-from naive_heading import against_reset, against_step, numbers, verdict, zone_at
+from naive_heading import against_reset, against_step, numbers, verdict, way_since, zone_at
 from naive_standing import doubt
 
 from kernels.records import ENDED, REASONS
@@ -166,4 +166,67 @@ def wrong_way_step(tracks, clock, settings, files):
         event |= {"held_s": run["held_s"], "against_m": run["way_m"], "margin_m": run["way_m"] - s["against_m"]}
         event |= {"cosine": run["cosine"], "inside_share": inside_share}
         events.append(event | {"lane": int(settings[run["lane"]]["index"])})
+    return events
+
+
+# -- stays ----------------------------------------------------------------------------------------------------------
+
+
+def stay_reset():
+    """No past."""
+    return []
+
+
+def stay_step(past, t, inside, leave_s, suspended, box_height_m):
+    """Add a row; the stay that goes on, or None. It began with the last inside row that no other was near before."""
+    past.append({"t": t, "inside": bool(inside), "suspended": suspended})
+    within = [k for k, row in enumerate(past) if row["inside"]]
+    last_s = t["time_s"]
+    if not within or (not inside and last_s - past[within[-1]]["t"]["time_s"] > leave_s):
+        return None
+    first = within[-1]
+    # Back from inside row to inside row, over rows outside only where they are short.
+    for a, b in reversed(list(itertools.pairwise(within))):
+        apart_s = past[b]["t"]["time_s"] - past[a]["t"]["time_s"]
+        outside = [row["t"]["time_s"] - past[a]["t"]["time_s"] for row in past[a + 1 : b]]
+        if outside and (apart_s > leave_s or max(outside) > leave_s):
+            break
+        first = a
+    steps = [(a, b) for a, b in itertools.pairwise(past[first:]) if a["inside"] and b["inside"]]
+    codes = [row["suspended"] for row in past[first:] if row["suspended"]]
+    return {
+        "first": first,
+        "since_s": past[first]["t"]["time_s"],
+        "inside_s": sum(b["t"]["time_s"] - a["t"]["time_s"] for a, b in steps),
+        "way_m": sum(abs(complex(*way_since(a["t"], b["t"], box_height_m)[:2])) for a, b in steps),
+        "suspended": codes[-1] if codes else 0,
+    }
+
+
+def reserved_lane_step(tracks, clock, settings, files):
+    """An event when a stay outside the free part is long or far enough."""
+    s, events = settings[0], []
+    zones = [row["zone"] for row in settings]
+    for t in map(numbers, tracks):
+        if t["flags"] & ENDED:
+            continue
+        lane = zone_at(zones, t["front_x_px"], t["front_y_px"])
+        inside, unknown = min(lane, zone_at(zones, t["rear_x_px"], t["rear_y_px"])) >= 0, False
+        if inside and s["has_line"]:
+            unknown = math.isnan(t["front_x_m"])
+            inside = unknown or -line_offset_m(s["line"], t["front_x_m"], t["front_y_m"]) > s["free_before_m"]
+        past = files.past(t, stay_reset)
+        stay = stay_step(past, t, inside, s["leave_s"], int(clock["suspended"]), s["box_height_m"])
+        past[-1]["unknown"] = unknown
+        if stay is None or not inside or files.repeats(t, t["time_s"]) or not of_class(s, t):
+            continue
+        if stay["inside_s"] < s["held_s"] and stay["way_m"] < s["way_m"]:
+            continue
+        files.told[t["id"]].append(t["time_s"])
+        reason = reason_of(stay["suspended"], t, clock, t["time_s"], s)
+        if not reason and any(row["unknown"] for row in past[stay["first"] :]):
+            reason = REASONS.index("calibration")
+        event = verdict(t, t["time_s"], reason) | {"lane": int(settings[lane]["index"])}
+        event |= {"held_s": stay["inside_s"], "margin_s": stay["inside_s"] - s["held_s"]}
+        events.append(event | {"way_m": stay["way_m"], "margin_m": stay["way_m"] - s["way_m"]})
     return events
