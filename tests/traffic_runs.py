@@ -84,7 +84,9 @@ def header(
     signals: tuple[str, ...] = (),
     lanes: tuple[str, ...] = (),
     geometry: dict[str, Any] | None = None,
+    secret: str = "",
 ) -> Header:
+    """Return the header of a run of these rules; `secret` stands in the site's text."""
     tables = {key: tuple(names) for key, names in NAME_TABLES.items()} | {
         "camera": ("north",),
         "zone": zones,
@@ -96,7 +98,7 @@ def header(
     context = {
         "camera": "north",
         "start_utc": start_utc,
-        "site": {"name": site, "timezone": timezone},
+        "site": {"name": site, "timezone": timezone, "text": secret},
         "rules": [{"type": kind, "name": name, **table} for name, kind, table in rules],
         "geometry": geometry or {},
     }

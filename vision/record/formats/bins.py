@@ -21,7 +21,7 @@ class Bins(NamedTuple):
 
     def place(self, time_s: np.ndarray) -> np.ndarray:
         """Return the bin of each stream second, i8[n]; -1 for none, also for NaN."""
-        place = np.floor((np.nan_to_num(time_s, nan=-1e18) - self.begin_s[0]) / self.length_s) if len(self) else time_s
+        place = np.floor((np.nan_to_num(time_s, nan=-1e18) - self.begin_s[0]) / self.length_s)
         inside = (place >= 0) & (place < len(self.begin_s))
         return np.where(inside, place, -1).astype(np.int64)
 

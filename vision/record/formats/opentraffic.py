@@ -1,6 +1,7 @@
 """Tracks and lines as OpenTrafficCam's OTAnalytics reads them: .ottrk (bz2 of JSON) and .otflow (JSON).
 
-Boxes are left, top, width, height in pixels (otdet_version 1.2), frames count from 1, times are Unix seconds. A line of
+Boxes are left, top, width, height in pixels (otdet_version 1.2) within the picture, frames count from 1, times are Unix
+seconds. A line of
 the site becomes a section that is crossed by the same point of the box as in the run's `line_count` rules, a
 movement from entry to exit line becomes a flow.
 """
@@ -70,7 +71,7 @@ def write_ottrk(request: Request, stream: IO[bytes]) -> int:
     columns = (
         rows["class_id"],
         np.round(rows["score"] / 255.0, 3),
-        *boxes_px(rows).T,
+        *_in_picture(boxes_px(rows), facts).T,
         rows["frame"].astype(np.int64) + 1,
         np.round(start_s + rows["time_us"] / 1e6, 6),
         first,
@@ -112,6 +113,13 @@ def write_otflow(request: Request, stream: IO[bytes]) -> int:
     ]
     stream.write(msgspec.json.format(msgspec.json.encode({"sections": sections, "flows": flows}), indent=2) + b"\n")
     return len(sections)
+
+
+def _in_picture(boxes: np.ndarray, facts: Facts) -> np.ndarray:
+    """Return the part of boxes f8[n, 4] that is in the picture: OTAnalytics stops at a coordinate below 0."""
+    size = np.array([facts.width_px, facts.height_px], np.float64)
+    low, high = np.clip(boxes[:, :2], 0.0, size), np.clip(boxes[:, :2] + boxes[:, 2:], 0.0, size)
+    return np.round(np.column_stack([low, high - low]), 1)
 
 
 def _start_s(request: Request) -> float:

@@ -28,22 +28,27 @@ def write_edges(request: Request, stream: IO[bytes]) -> int:
     edges = _edges(request)
     bins = stream_bins(request)
     counts: Counts = {}
+    watched: set[str] = set()  # an edge that no rule counts has no count: 0 would say that it is empty
     for part in request.of_type("line_count"):
         names, ways = request.names(part.entry, "line"), request.names(part.entry, "direction")
+        watched |= {str(request.config(part.rule).get("line"))} | {names[k] for k in np.unique(part.rows["line"])}
         rows = _vehicles(request, part.rows)
         of = (rows["line"].tolist(), rows["direction"].tolist(), bins.place(rows["time_s"]).tolist())
         for line, way, at in zip(*of, strict=True):
             edge = edges.get((names[line], ways[way]))
             if edge is not None and at >= 0:
                 counts.setdefault(at, Counter())[edge,] += 1
-    every = {(edge,) for edge in edges.values()}
+    if idle := sorted({line for line, _ in edges} - watched):
+        request.notes.append(f"lines that no line_count rule of the run counts: {', '.join(idle)}: left out")
+    every = {(edge,) for (line, _), edge in edges.items() if line in watched}
     return _write(request, stream, bins, counts, every, lambda key: f"<edge id={quoteattr(key[0])} entered=")
 
 
 def write_turns(request: Request, stream: IO[bytes]) -> int:
     """Write turn counts from `movement` events, by the interval in which a vehicle entered; return how many."""
     request.need("turn counts", "movement")
-    edges = {line: edge for (line, _), edge in _edges(request).items()}
+    given = _edges(request)
+    edges = {line: given.get((line, "with_flow"), edge) for (line, _), edge in given.items()}
     bins = stream_bins(request)
     counts: Counts = {}
     every: set[Key] = set()

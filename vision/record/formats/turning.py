@@ -145,7 +145,7 @@ def _turn(request: Request, entry: str, leave: str) -> str:
 def _bearing_deg(request: Request, name: str) -> float:
     """Return the compass bearing of a line's flow, 0 north, 90 east."""
     line = next((line for line in request.geometry.get("lines") or [] if line["name"] == name), None)
-    if line is None or not line.get("has_flow") or not np.isfinite(line.get("nx_m") or np.nan):
+    if line is None or not line.get("has_flow") or line.get("nx_m") is None:
         raise StoreError(
             f"{request.records.path}: line {name!r} has no flow on the ground plane, so north_deg says nothing of it; "
             "name its movements in the options ([movements])"
