@@ -11,6 +11,8 @@ from kernels.motion import AXIS, axis_predict, axis_start, axis_update
 from kernels.records import AT_EDGE, CLASSES
 
 FREE, TENTATIVE, CONFIRMED = 0, 1, 2
+#: No road user is faster (250 km/h): such a speed comes of wrong stamps or of two road users in one track.
+SPEED_MAX_MPS = 70.0
 PERSON = CLASSES.index("person")
 
 #: The axes of a track: box centre, box size, foot point on the road (m).
@@ -291,5 +293,6 @@ def publish(row, slot, number, settings, time_s, previous_s, previous_px, flags)
     speed = math.hypot(rx["v"], ry["v"])
     sd = math.sqrt(max(rx["vv"], ry["vv"]))
     # Withheld when too wide: a speed is only given with a deviation that makes it worth having.
-    if slot["hits"] >= settings["speed_hits_min"] and sd <= 1.0 + 0.2 * speed:
+    believed = sd <= 1.0 + 0.2 * speed and speed <= SPEED_MAX_MPS
+    if slot["hits"] >= settings["speed_hits_min"] and believed:
         row["speed_mps"], row["speed_sd_mps"] = speed, sd

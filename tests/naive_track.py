@@ -243,7 +243,7 @@ def publish(track, number, settings, previous, flags):
         row["position_sd_m"] = max(math.sqrt(axis.cov[0, 0]) for axis in road)
         speed = math.hypot(*(axis.mean[1] for axis in road))
         sd = max(math.sqrt(axis.cov[1, 1]) for axis in road)
-        if len(track.seen) >= settings["speed_hits_min"] and sd <= 1 + 0.2 * speed:
+        if len(track.seen) >= settings["speed_hits_min"] and sd <= 1 + 0.2 * speed and speed <= 70:
             row |= {"speed_mps": speed, "speed_sd_mps": sd}
     return row
 

@@ -64,7 +64,7 @@ EVENT = event_dtype(
 LIMITS = ("tolerance_share", "way_m", "observations_min", "age_min_s", "score_min")
 SETTINGS = np.dtype(
     [
-        *((name, PLACE_ROW[name]) for name in PLACE_ROW.names),
+        *((name, PLACE_ROW[name]) for name in PLACE_ROW.names or ()),
         ("line", LINE),
         ("line_index", "<i2"),
         ("anywhere", "<u1"),
@@ -88,7 +88,7 @@ def prepare(config, scene):
     settings = np.zeros(max(len(places), 1), SETTINGS)
     settings["zone_index"], settings["lane_index"], settings["line_index"] = -1, -1, -1
     settings["anywhere"] = len(places) == 0
-    for name in PLACE_ROW.names if len(places) else ():
+    for name in (PLACE_ROW.names or ()) if len(places) else ():
         settings[name] = places[name]
     if config.line is not None:
         settings["line_index"] = scene.line_names.index(config.line)
