@@ -101,7 +101,7 @@ MISTAKES = (
     "colour",
     "line.stop.ends_px = [[4, 50], [4, 50]] has zero length",
     "rule#1.line = 'stpo' is not defined; did you mean stop?",
-    "speed",
+    "rule#1.speed",
     "'line_cuont' is not a rule",
     "zone.box.points_px = [[1, 1], [9, 9]] has 2 points",
     "ground.image_px",
