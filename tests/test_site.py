@@ -130,7 +130,8 @@ def _written(path: Path, text: str) -> Path:
 
 def test_the_rules_that_ship_are_known_and_told():
     text = GOOD.split("[[camera")[0] + '[[camera.north.rule]]\ntype = "line_cuont"\nname = "a"\n'
-    with pytest.raises(SiteError, match=r"'line_cuont' is not a rule; did you mean line_count\? there are: .*red_light"):
+    known = r"'line_cuont' is not a rule; did you mean line_count\? there are: .*red_light"
+    with pytest.raises(SiteError, match=known):
         parse_site(text, "elm.toml")
     assert (
         parse_site(text.replace("cuont", "count") + 'line = "plain"', "elm.toml").cameras["north"].rules[0].line
