@@ -71,7 +71,8 @@ def test_crossing_step_like_its_twin(seed, anchor):
 @settings(deadline=None)
 @given(st.lists(st.integers(-9, 9), min_size=2, max_size=25), st.sampled_from([0.0, 0.1, 0.2]), st.booleans())
 def test_any_course_on_a_line_like_its_twin(offsets, settle_s, at_edge):
-    rows = up_and_down([100.0 + k for k in offsets], edge=AT_EDGE if at_edge else 0)
+    # Steps of no round length: no observation lies on the very rim of the fit, where rounding decides.
+    rows = up_and_down([100.0 + k for k in offsets], step_s=0.049731, edge=AT_EDGE if at_edge else 0)
     past = naive.crossing_reset()
     rule = (settle_s, 2.0, 0.0)
     twins = [twin for row in rows if (twin := naive.crossing_step(past, LINE[0], row[0], kernel.FOOT, *rule))]
