@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: help demo test check bench setup format lock clean
+.PHONY: help demo test check bench setup peers format lock clean
 
 help:
 	@echo "make demo    set up .venv and run the main job on a rendered junction"
 	@echo "make test    set up .venv and run the tests"
 	@echo "make check   lint, format, types and import contracts"
 	@echo "make bench   what a frame costs beyond decode and inference"
+	@echo "make peers   add programs of others that tests and benchmarks hold us against"
 	@echo "make format  format the sources in place"
 	@echo "make lock    resolve constraints.txt anew (needs uv)"
 	@echo "make clean   remove .venv and what tools left behind"
@@ -44,6 +45,11 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks overhead
+
+peers: $(READY)
+	$(BIN)/python -m pip freeze --exclude-editable >$(VENV)/pinned.txt
+	$(PIP) install --quiet --only-binary :all: --constraint $(VENV)/pinned.txt --no-build-isolation -e '.[formats,scenes]'
+	$(PIP) install --quiet --only-binary :all: --no-deps 'trackeval>=1.3,<2'
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

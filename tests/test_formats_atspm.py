@@ -14,7 +14,7 @@ import traffic_runs
 from vision.record.export import export
 from vision.record.formats import Options
 
-atspm = pytest.importorskip("atspm", reason="atspm is not installed: pip install gantry-vision[formats]")
+atspm = pytest.importorskip("atspm", reason="atspm is not installed: make peers")
 
 HOUR_S, CYCLE_S, FIRST_S = 3600, 60, 10
 GREEN_S, YELLOW_S = 25, 4

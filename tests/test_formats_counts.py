@@ -261,7 +261,7 @@ def test_edges_and_turns(tmp_path: Path) -> None:
 
 
 def test_route_sampler_fits_both_files_exactly(tmp_path: Path) -> None:
-    sumo = pytest.importorskip("sumo", reason="SUMO is not installed: pip install eclipse-sumo")
+    sumo = pytest.importorskip("sumo", reason="SUMO is not installed: make peers")
     tool = Path(sumo.SUMO_HOME) / "tools" / "routeSampler.py"
     if not tool.is_file():
         pytest.skip("this SUMO has no routeSampler.py")

@@ -165,7 +165,7 @@ def evaluate(dataset: Any) -> Any:
 
 @pytest.fixture
 def trackeval(monkeypatch: pytest.MonkeyPatch) -> Any:
-    module = pytest.importorskip("trackeval", reason="trackeval is not installed: pip install gantry-vision[formats]")
+    module = pytest.importorskip("trackeval", reason="trackeval is not installed: make peers")
     return module
 
 
