@@ -38,6 +38,8 @@ COURSE = np.dtype(
         ("square", "<f8"),
         ("product", "<f8"),
         ("left", "<f8", (4,)),
+        ("pull", "<f8"),
+        ("pull_keep", "<f8"),
         ("from_x", "<f8"),
         ("from_y", "<f8"),
         ("strikes", "<u4"),
@@ -54,6 +56,9 @@ ACCEL_SD = 1.0
 TURN_SD = 0.6
 #: A vehicle turns no faster than this acceleration across lets it (m/s^2 over one second).
 ACROSS_SD = 3.0
+#: Boxes that pull ahead or back for PULL_S by over PULL deviations tell of a sudden change of acceleration: it is renewed
+#: by so much more, at most PULL_MOST times.
+PULL_S, PULL, PULL_MOST = 0.25, 1.5, 4.0
 #: What the model leaves out of a place and of a size, over one second.
 PLACE_SD_M = 0.02
 SIZE_SD_M = 0.02
@@ -93,13 +98,15 @@ def course_predict(course, dt_s):
     x[V] += dv * x[A]
     x[A] *= fade
     x[OMEGA] *= fade
-    course_noise(p, x[V], cos, sin, dt_s)
+    accel_sd = ACCEL_SD * min(max((course["pull"] / PULL) ** 2, 1.0), PULL_MOST)
+    course_noise(p, x[V], accel_sd, cos, sin, dt_s)
+    course["pull_keep"] = math.exp(-dt_s / PULL_S)
 
 
 @kernel
-def course_noise(p, speed_mps, cos, sin, dt_s):
+def course_noise(p, speed_mps, accel_sd, cos, sin, dt_s):
     """Add to a covariance what `dt_s` of unknown acceleration and turning makes uncertain."""
-    q = ACCEL_SD * ACCEL_SD * dt_s
+    q = accel_sd * accel_sd * dt_s
     place = q * dt_s**4 / 20.0
     own = PLACE_SD_M * PLACE_SD_M * dt_s
     p[X, X] += place * cos * cos + own

@@ -41,9 +41,11 @@ from kernels.course import (
 
 #: The deviation of a box's edge as a share of the box before any is known, what the picture's raster adds (px), and how
 #: many sightings that first value counts for.
-SHARE, RASTER_PX, SIGHTINGS = 0.025, 0.2, 15.0
+EDGE_SHARE, RASTER_PX, SIGHTINGS = 0.025, 0.2, 15.0
 #: So many sightings are remembered in the noise.
 MEMORY = 150.0
+#: An edge that is so many deviations from the picture's edge may lie on it.
+CUT_SDS = 2.5
 #: An edge that is off by more deviations is something else's; so often in a row for two edges, and the course is lost.
 OFF_MOST, STRIKES = 3.0, 5
 #: A heading is known when the road user has moved so far and its speed is so many deviations.
@@ -53,13 +55,14 @@ BACKWARDS_MPS = 1.0
 
 
 @kernel
-def box_cut(box, k, settings):
-    """Say whether edge `k` of a box lies on the picture's edge: where the road user goes on unseen."""
+def box_cut(course, box, k, settings):
+    """Say whether edge `k` of a box may lie on the picture's edge, as far as its noise lets it: it goes on unseen."""
+    near = 1.0 + CUT_SDS * math.sqrt(course["variance"][k & 1]) * (box[2 + (k & 1)] - box[k & 1])
     if k == LEFT or k == TOP:
-        return box[k] < 1.0
+        return box[k] < near
     if k == RIGHT:
-        return box[k] > settings["frame_width_px"] - 2.0
-    return box[k] > settings["frame_height_px"] - 2.0
+        return box[k] > settings["frame_width_px"] - 1.0 - near
+    return box[k] > settings["frame_height_px"] - 1.0 - near
 
 
 @kernel
@@ -80,7 +83,7 @@ def course_look(course, camera):
 @kernel
 def box_edge(course, box, k, settings):
     """Return what a box says of edge `k`, NaN where it says nothing; for a point the middle stands for the left edge."""
-    if box_cut(box, k, settings):
+    if box_cut(course, box, k, settings):
         return math.nan
     if course["phase"] == CUBOID:
         return float(box[k])
@@ -99,7 +102,8 @@ def course_measure(course, camera, box, doubt, settings):
     before = course_shape(course)
     tied = course["product"] / course["square"]
     tied = (1.0 + tied) / (1.0 - tied)
-    off_edges = 0
+    off_edges, pull, weight = 0, 0.0, 1e-12
+    cos, sin = math.cos(before[2]), math.sin(before[2])
     for k in range(4):
         value = box_edge(course, box, k, settings)
         if value != value:
@@ -115,7 +119,13 @@ def course_measure(course, camera, box, doubt, settings):
         if off * off > OFF_MOST * OFF_MOST * spread:
             off_edges += 1
             variance += off * off / (OFF_MOST * OFF_MOST) - spread
+            spread = off * off / (OFF_MOST * OFF_MOST)
+        ahead = slope[0] * cos + slope[1] * sin
+        pull += ahead * off / spread
+        weight += ahead * ahead / spread
         course_take(course, slope, off, variance)
+    keep = course["pull_keep"]
+    course["pull"] = keep * course["pull"] + math.sqrt(1.0 - keep * keep) * pull / math.sqrt(weight)
     for k in (LENGTH, WIDTH, HEIGHT):
         x[k] = max(x[k], 0.2)
     course["strikes"] = course["strikes"] + 1 if off_edges >= 2 else 0
@@ -201,8 +211,9 @@ def course_forget(course):
     """Forget a road user: no course, nowhere it came from, the usual noise."""
     course["phase"], course["has_from"], course["strikes"] = NONE, 0, 0
     for k in range(2):
-        course["variance"][k] = SHARE * SHARE
+        course["variance"][k] = EDGE_SHARE * EDGE_SHARE
     course["weight"], course["square"], course["product"] = SIGHTINGS, SIGHTINGS, 0.0
+    course["pull"], course["pull_keep"] = 0.0, 1.0
     for k in range(4):
         course["left"][k] = math.nan
 
@@ -213,7 +224,7 @@ def course_place(course, camera, box, settings):
 
     Newton's method; the size and the heading are held.
     """
-    left_cut, right_cut = box_cut(box, LEFT, settings), box_cut(box, RIGHT, settings)
+    left_cut, right_cut = box_cut(course, box, LEFT, settings), box_cut(course, box, RIGHT, settings)
     if left_cut and right_cut:
         return False
     left = 0.0 if left_cut else (1.0 if right_cut else 0.5)
@@ -241,7 +252,7 @@ def course_place(course, camera, box, settings):
 @kernel
 def course_begin(course, camera, box, class_id, x, y, settings):
     """Begin a course once the foot point's axes `x` and `y` on the road tell a heading; return whether there is one."""
-    if box_cut(box, BOTTOM, settings):
+    if box_cut(course, box, BOTTOM, settings):
         course["has_from"] = 0
         return False
     if course["has_from"] == 0:
@@ -262,7 +273,7 @@ def course_begin(course, camera, box, class_id, x, y, settings):
     if course["phase"] == CUBOID and not course_place(course, camera, box, settings):
         course["phase"] = NONE
         return False
-    p[X, X], p[Y, Y], p[V, V] = 25.0, 25.0, speed_sd * speed_sd
+    p[X, X], p[Y, Y], p[V, V] = 25.0, 25.0, 4.0 * speed_sd * speed_sd + 0.25
     p[TURN, TURN] = (speed_sd * speed_sd) / (speed * speed) + 0.0025
     p[A, A] = 2.0 * ACCEL_SD * ACCEL_SD * FADE_S
     turn_sd = min(TURN_SD, ACROSS_SD / max(speed, 1.0))
@@ -296,7 +307,5 @@ def course_publish(row, course, camera, scale_sd):
     row["front_x_px"], row["front_y_px"] = road_pixel(camera, x[X] + half * cos, x[Y] + half * sin)
     row["rear_x_px"], row["rear_y_px"] = road_pixel(camera, x[X] - half * cos, x[Y] - half * sin)
     row["width_m"] = x[WIDTH]
-    # The end that is known less well speaks for both.
-    half_length = cos * p[X, LENGTH] + sin * p[Y, LENGTH]
-    along += 0.25 * p[LENGTH, LENGTH] + abs(half_length)
+    along += 0.25 * p[LENGTH, LENGTH] + cos * p[X, LENGTH] + sin * p[Y, LENGTH]
     row["position_sd_m"] = math.sqrt(max(along, across))

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from kernels._jit import kernel
+from kernels.contact import BOTTOM
 from kernels.course import COURSE, NONE, course_predict
-from kernels.coursebox import course_begin, course_class, course_forget, course_measure, course_publish
+from kernels.coursebox import EDGE_SHARE, box_cut, course_begin, course_class, course_forget, course_measure, course_publish
 from kernels.motion import AXIS, axis_predict, axis_start, axis_update
 from kernels.records import AT_EDGE, CLASSES
 
@@ -235,7 +236,10 @@ def track_measure(slot, settings, box_px, score, class_id, to_road):
         course, camera, doubt = slot["course"], settings["camera"], sd / (settings["position_sd"] * h)
         course_class(course, slot["class_id"])
         if course["phase"] == NONE:
-            road_measure(slot, settings, (box_px[0] + box_px[2]) / 2.0, box_px[3], sd, to_road)
+            if box_cut(course, box_px, BOTTOM, settings):
+                # What lies on the picture's edge does not move: nothing follows from it.
+                slot["has_road"] = 0
+            road_measure(slot, settings, (box_px[0] + box_px[2]) / 2.0, box_px[3], EDGE_SHARE * doubt * h, to_road)
             if slot["has_road"] != 0:
                 course_begin(course, camera, box_px, slot["class_id"], axis[ROAD_X], axis[ROAD_Y], settings)
         if course["phase"] != NONE:
