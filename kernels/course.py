@@ -56,8 +56,8 @@ ACCEL_SD = 1.0
 TURN_SD = 0.6
 #: A vehicle turns no faster than this acceleration across lets it (m/s^2 over one second).
 ACROSS_SD = 3.0
-#: Boxes that pull ahead or back for PULL_S by over PULL deviations tell of a sudden change of acceleration: it is renewed
-#: by so much more, at most PULL_MOST times.
+#: Boxes that pull ahead or back for PULL_S by over PULL deviations tell of a sudden change of acceleration: it is
+#: renewed by so much more, at most PULL_MOST times.
 PULL_S, PULL, PULL_MOST = 0.25, 1.5, 4.0
 #: What the model leaves out of a place and of a size, over one second.
 PLACE_SD_M = 0.02

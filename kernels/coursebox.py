@@ -55,10 +55,16 @@ BACKWARDS_MPS = 1.0
 
 
 @kernel
+def box_size(box, k):
+    """Return a box's width in px for a left or right edge `k`, else its height."""
+    return float(box[2 + (k & 1)]) - float(box[k & 1])
+
+
+@kernel
 def box_cut(course, box, k, settings):
     """Say whether edge `k` of a box may lie on the picture's edge, as far as its noise lets it: it goes on unseen."""
-    near = 1.0 + CUT_SDS * math.sqrt(course["variance"][k & 1]) * (box[2 + (k & 1)] - box[k & 1])
-    if k == LEFT or k == TOP:
+    near = 1.0 + CUT_SDS * math.sqrt(course["variance"][k & 1]) * box_size(box, k)
+    if k in (LEFT, TOP):
         return box[k] < near
     if k == RIGHT:
         return box[k] > settings["frame_width_px"] - 1.0 - near
@@ -82,7 +88,7 @@ def course_look(course, camera):
 
 @kernel
 def box_edge(course, box, k, settings):
-    """Return what a box says of edge `k`, NaN where it says nothing; for a point the middle stands for the left edge."""
+    """Return what a box says of edge `k`, NaN where it says nothing; of a point the left edge is its middle."""
     if box_cut(course, box, k, settings):
         return math.nan
     if course["phase"] == CUBOID:
@@ -113,7 +119,7 @@ def course_measure(course, camera, box, doubt, settings):
         off = value - outline["edge"][k]
         for j in range(6):
             off -= slope[j] * (now[j] - before[j])
-        size = doubt * (float(box[2 + (k & 1)]) - float(box[k & 1]))
+        size = doubt * box_size(box, k)
         variance = tied * (course["variance"][k & 1] * size * size + RASTER_PX * RASTER_PX)
         spread = slope_variance(course, slope) + variance
         if off * off > OFF_MOST * OFF_MOST * spread:
@@ -154,7 +160,7 @@ def course_learn(course, box, doubt, settings):
         if value != value:
             left[k] = math.nan
             continue
-        size = doubt * (float(box[2 + (k & 1)]) - float(box[k & 1]))
+        size = doubt * box_size(box, k)
         own = course["variance"][k & 1]
         off = value - outline["edge"][k]
         found = max(off * off + slope_variance(course, outline["slope"][k]) - RASTER_PX * RASTER_PX, 0.0)
@@ -237,7 +243,10 @@ def course_place(course, camera, box, settings):
         off_u = left * (box[LEFT] - edge[LEFT]) + (1.0 - left) * (box[RIGHT] - edge[RIGHT])
         off_v = box[BOTTOM] - edge[BOTTOM]
         off = max(abs(off_u), abs(off_v))
-        ux, uy = left * slope[LEFT, 0] + (1 - left) * slope[RIGHT, 0], left * slope[LEFT, 1] + (1 - left) * slope[RIGHT, 1]
+        ux, uy = (
+            left * slope[LEFT, 0] + (1 - left) * slope[RIGHT, 0],
+            left * slope[LEFT, 1] + (1 - left) * slope[RIGHT, 1],
+        )
         vx, vy = slope[BOTTOM, 0], slope[BOTTOM, 1]
         det = ux * vy - uy * vx
         if abs(det) < 1e-9:

@@ -9,7 +9,15 @@ import numpy as np
 from kernels._jit import kernel
 from kernels.contact import BOTTOM
 from kernels.course import COURSE, NONE, course_predict
-from kernels.coursebox import EDGE_SHARE, box_cut, course_begin, course_class, course_forget, course_measure, course_publish
+from kernels.coursebox import (
+    EDGE_SHARE,
+    box_cut,
+    course_begin,
+    course_class,
+    course_forget,
+    course_measure,
+    course_publish,
+)
 from kernels.motion import AXIS, axis_predict, axis_start, axis_update
 from kernels.records import AT_EDGE, CLASSES
 

@@ -1,4 +1,4 @@
-"""Makes boxes of cuboids that drive on a road before a pinhole camera, with the noise of a detector, and their truth."""
+"""Makes boxes of cuboids that drive before a pinhole camera, with a detector's noise, and their truth."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ SIZES_M = {
 
 
 def pinhole(
-    height_m: float = 8.0, focal_px: float = 1400.0, down_m: float = 30.0, turned: float = 0.0, size=(WIDTH_PX, HEIGHT_PX)
+    height_m: float = 8.0,
+    focal_px: float = 1400.0,
+    down_m: float = 30.0,
+    turned: float = 0.0,
+    size=(WIDTH_PX, HEIGHT_PX),
 ) -> np.ndarray:
     """Return f8[3, 4] of a camera above (0, 0) that looks at the road point `down_m` ahead, `turned` rad off +y."""
     ahead = np.array([math.sin(turned) * down_m, math.cos(turned) * down_m, -height_m])

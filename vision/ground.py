@@ -45,6 +45,11 @@ class GroundFit:
     holdout_max_m: float
     condition: float
 
+    @property
+    def extent_m(self) -> float:
+        """Length of the diagonal of the rectangle that holds the points."""
+        return float(np.linalg.norm(np.ptp(self.plane_m, axis=0)))
+
 
 def fit_ground(image_px: np.ndarray, plane_m: np.ndarray) -> GroundFit:
     """Fit the homography of a road plane to n >= 4 pairs of points; a GroundError says why there is none."""

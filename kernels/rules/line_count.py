@@ -17,7 +17,7 @@ class Config(RuleConfig, kw_only=True, frozen=True):
     """`band_px`/`band_share`: dead band either side of the line; `settle_s`: time outside it until the side counts."""
 
     line: str
-    anchor: Literal["foot", "centre"] = "foot"
+    anchor: Literal["foot", "centre", "front", "rear"] = "foot"
     settle_s: Annotated[float, msgspec.Meta(ge=0.0, le=5.0)] = 0.1
     band_px: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 2.0
     band_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.1
