@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from kernels._jit import kernel
+from kernels.course import ACCEL_SD
 from kernels.geometry import line_offset_m
 from kernels.records import AT_EDGE, ENDED
 
@@ -170,17 +171,16 @@ def end_before(state, track, anchor):
     """Return (time, x, y) in s and px of a road user's front or rear at its step before.
 
     At its first row, or when they can be told from the foot point only now (or no longer), it has moved as the foot
-    point did: from the first on, unless that is long ago or it has crossed since. What was seen of the other point is
-    forgotten.
+    point did: for the last second or so, unless it has crossed in it. What was seen of the other point is forgotten.
     """
     x, y = track["front_x_px"], track["front_y_px"]
     if anchor == REAR:
         x, y = track["rear_x_px"], track["rear_y_px"]
-    known = told_apart(track)
-    if state["samples"] == 0:
+    known, same = told_apart(track), state["samples"] != 0 and (state["known"] != 0) == told_apart(track)
+    if state["samples"] == 0 or (same and not known and track["time_s"] - state["first_s"] > UNKNOWN_S):
         state["first_s"] = track["prev_time_s"]
         state["first_x_px"], state["first_y_px"] = track["prev_foot_x_px"], track["prev_foot_y_px"]
-    elif (state["known"] != 0) == known:
+    if same:
         return track["prev_time_s"], state["last_x_px"], state["last_y_px"]
     early = known and state["crossed"] == 0 and track["time_s"] - state["first_s"] <= UNKNOWN_S
     crossed = state["crossed"]
@@ -275,3 +275,24 @@ def direction_code(line, way):
     if line["has_flow"] == 0:
         base = 4 if line["upright"] != 0 else 2
     return base + (0 if way > 0 else 1)
+
+
+@kernel
+def speed_at(track, time_s, scale_sd):
+    """Return (speed, deviation) in m/s of a TRACK row's road user at a moment shortly before; NaN where withheld.
+
+    What was seen since tells of that moment too. How much follows from the steady state of the fit, whose covariance of
+    speed and acceleration is 2 q^2 / w^2 and 2 q^2 / w for a variance of speed 3 q^2 / w^3 (q: ACCEL_SD); the ground's
+    scale (`scale_sd`, a share) is as unsure then as now.
+    """
+    speed, sd = float(track["speed_mps"]), float(track["speed_sd_mps"])
+    accel_mps2, back_s = float(track["accel_mps2"]), track["time_s"] - time_s
+    scale = scale_sd * speed * scale_sd * speed
+    own = sd * sd - scale
+    if not (accel_mps2 == accel_mps2 and own > 0.0 and back_s > 0.0):
+        return speed, sd
+    q = ACCEL_SD * ACCEL_SD
+    w = (3.0 * q / own) ** (1.0 / 3.0)
+    told_s = min(back_s, 1.0 / w)
+    own += told_s * (told_s * 2.0 * q / w - 4.0 * q / (w * w))
+    return max(speed - accel_mps2 * back_s, 0.0), math.sqrt(own + scale)

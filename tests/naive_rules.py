@@ -19,6 +19,7 @@ from kernels.crossing import (
     SLOWEST_PX_S,
     UNKNOWN_S,
 )
+from kernels.course import ACCEL_SD
 from kernels.records import AT_EDGE, DIRECTIONS, ENDED, RELINKED
 
 # -- crossing a line ------------------------------------------------------------------------------------------------
@@ -85,6 +86,8 @@ def seen_row(past, track, line, anchor, band_px, band_share):
             first, crossed = past[-1].first, any(row.crossed for row in past)
         if past and past[-1].known == known:
             before = past[-1].point
+            if not known and t["time_s"] - first[0] > UNKNOWN_S:
+                first = (t["prev_time_s"], *before_foot)
         else:
             if past and (not known or crossed or t["time_s"] - first[0] > UNKNOWN_S):
                 since, step = t["prev_time_s"], before_foot
@@ -258,6 +261,18 @@ def crossing_step(past, line, track, anchor, settle_s, band_px, band_share):
             crossed.left_s = outside_since(past)
             return crossed
     return None
+
+
+def speed_at(track, time_s, scale_sd):
+    """The covariance of (speed, acceleration) in the steady state, taken back by the time since."""
+    speed, sd, accel = (float(track[name]) for name in ("speed_mps", "speed_sd_mps", "accel_mps2"))
+    back_s, own = float(track["time_s"]) - time_s, sd**2 - (scale_sd * speed) ** 2
+    if math.isnan(accel) or math.isnan(sd) or own <= 0 or back_s <= 0:
+        return speed, sd
+    w = np.cbrt(3 * ACCEL_SD**2 / own)
+    cov = ACCEL_SD**2 * np.array([[3 / w**3, 2 / w**2], [2 / w**2, 2 / w]])
+    row = np.array([1.0, -min(back_s, 1 / w)])
+    return max(speed - accel * back_s, 0.0), math.sqrt(row @ cov @ row + (scale_sd * speed) ** 2)
 
 
 def direction_code(line, way):
