@@ -58,7 +58,7 @@ TURN_SD = 0.6
 ACROSS_SD = 3.0
 #: Boxes that pull ahead or back for PULL_S by over PULL deviations tell of a sudden change of acceleration: it is
 #: renewed by so much more, at most PULL_MOST times.
-PULL_S, PULL, PULL_MOST = 0.25, 1.5, 4.0
+PULL_S, PULL, PULL_MOST = 0.25, 1.5, 8.0
 #: What the model leaves out of a place and of a size, over one second.
 PLACE_SD_M = 0.02
 SIZE_SD_M = 0.02

@@ -41,7 +41,7 @@ from kernels.course import (
 
 #: The deviation of a box's edge as a share of the box before any is known, what the picture's raster adds (px), and how
 #: many sightings that first value counts for.
-EDGE_SHARE, RASTER_PX, SIGHTINGS = 0.025, 0.2, 15.0
+EDGE_SHARE, RASTER_PX, SIGHTINGS = 0.025, 0.2, 8.0
 #: So many sightings are remembered in the noise.
 MEMORY = 150.0
 #: An edge that is so many deviations from the picture's edge may lie on it.
@@ -149,10 +149,12 @@ def course_measure(course, camera, box, doubt, settings):
 def course_learn(course, box, doubt, settings):
     """Learn the noise of edges, and its correlation, from what the fit leaves over; robust against single edges.
 
-    A leftover and the variance of the fit there add up to the noise (S. Akhlaghi et al., "Adaptive adjustment of noise
-    covariance in Kalman filter", IEEE PES 2017).
+    What is left over is less than the noise by the share that the fit has taken up: the redundancy of an observation (W.
+    Foerstner, "Ein Verfahren zur Schaetzung von Varianz- und Kovarianzkomponenten", 1979).
     """
     outline, left = course["outline"], course["left"]
+    tied = course["product"] / course["square"]
+    tied = (1.0 + tied) / (1.0 - tied)
     course["weight"] = min(course["weight"] + 1.0, MEMORY)
     keep = 1.0 - 1.0 / course["weight"]
     for k in range(4):
@@ -163,9 +165,11 @@ def course_learn(course, box, doubt, settings):
         size = doubt * box_size(box, k)
         own = course["variance"][k & 1]
         off = value - outline["edge"][k]
-        found = max(off * off + slope_variance(course, outline["slope"][k]) - RASTER_PX * RASTER_PX, 0.0)
-        course["variance"][k & 1] = own + 0.5 * (1.0 - keep) * (min(found / (size * size), 9.0 * own) - own)
-        off /= math.sqrt(own * size * size + RASTER_PX * RASTER_PX)
+        noise = own * size * size + RASTER_PX * RASTER_PX
+        redundancy = max(1.0 - slope_variance(course, outline["slope"][k]) / (tied * noise), 0.0)
+        change = min(off * off / noise, OFF_MOST * OFF_MOST) - redundancy
+        course["variance"][k & 1] = own * (1.0 + 0.5 * (1.0 - keep) * change)
+        off /= math.sqrt(noise)
         off = max(-OFF_MOST, min(OFF_MOST, off))
         if left[k] == left[k]:
             course["square"] = keep**0.25 * course["square"] + 0.5 * (off * off + left[k] * left[k])

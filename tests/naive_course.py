@@ -244,7 +244,7 @@ def course_measure(course, camera, box, doubt, settings):
 
 def course_learn(course, box, doubt, settings):
     course.weight = min(course.weight + 1, limits.MEMORY)
-    keep = 1 - 1 / course.weight
+    keep, inflated = 1 - 1 / course.weight, (course.square + course.product) / (course.square - course.product)
     for k in range(4):
         told = box_edge(course, box, k, settings)
         if math.isnan(told):
@@ -252,9 +252,10 @@ def course_learn(course, box, doubt, settings):
             continue
         size, own = doubt * box_size(box, k), course.variance[k % 2]
         off = told - course.edges[k]
-        found = (off**2 + slope_variance(course, course.slope[k]) - limits.RASTER_PX**2) / size**2
-        course.variance[k % 2] += (np.clip(found, 0, 9 * own) - own) / course.weight / 2
-        off = float(np.clip(off / math.hypot(math.sqrt(own) * size, limits.RASTER_PX), -3, 3))
+        sd = math.hypot(math.sqrt(own) * size, limits.RASTER_PX)
+        taken = slope_variance(course, course.slope[k]) / (sd**2 * inflated)
+        off = float(np.clip(off / sd, -3, 3))
+        course.variance[k % 2] += own * (off**2 - max(0, 1 - taken)) / course.weight / 2
         last = course.left[k]
         if not math.isnan(last):
             course.square = keep**0.25 * course.square + (off**2 + last**2) / 2
