@@ -2,19 +2,25 @@
 
 A crossing is one from a settled side to the other side, settled there: outside a dead band for a time. Jitter on the
 line, a stop on it or a step back over it is no crossing. Its time is interpolated between the two observed points
-either side of the line, so it does not depend on the frame rate.
+either side of the line, so it does not depend on the frame rate: in metres where the point is one of a course on the
+road, which is smooth, else in pixels with the help of the points around.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from kernels._jit import kernel
+from kernels.course import ACCEL_SD
+from kernels.geometry import line_offset_m
 from kernels.records import AT_EDGE, ENDED
 
 #: Where one track stands to one line. `side` is the settled side (0: none yet), `pending` the side it may settle on
 #: since `pending_s`; the last passage through the line lies at `time_s` if `inside` its ends. `near`: it has crossed
-#: and not been well away from the line since.
+#: and not been well away from the line since. `known`: the point is that of a front or rear that can be told from the
+#: foot point; `last_m` is its last offset in metres, NaN for none. `first_*`: where the foot point was first.
 CROSSING = np.dtype(
     [
         ("time_s", "<f8"),
@@ -28,6 +34,12 @@ CROSSING = np.dtype(
         ("inside", "<u1"),
         ("bridged", "<u1"),
         ("near", "<u1"),
+        ("known", "<u1"),
+        ("crossed", "<u1"),
+        ("first_s", "<f8"),
+        ("first_x_px", "<f4"),
+        ("first_y_px", "<f4"),
+        ("last_m", "<f8"),
         ("samples", "<u4"),
         ("sample_s", "<f8", (8,)),
         ("sample_px", "<f8", (8,)),
@@ -38,6 +50,11 @@ CROSSING = np.dtype(
 FIT_S = 0.21
 #: The fit may move the passage by so much at most; beyond, the motion was not straight.
 FIT_MOVE_S = 0.1
+#: It may be off from the passage between two points by what so many deviations of the offsets explain; beyond, the
+#: speed was not steady, and the two points know better.
+FIT_SDS = 2.0
+#: A front that can be told only now was where the foot point was, one vehicle further, for so long at most.
+UNKNOWN_S = 1.0
 #: A slower way through the line has no time of passage that a fit could tell.
 SLOWEST_PX_S = 1e-3
 
@@ -59,8 +76,11 @@ def crossing_reset(state):
     state["bridged"] = 0
     state["near"] = 0
     state["samples"] = 0
+    state["known"] = 0
+    state["crossed"] = 0
     state["pending_s"] = 0.0
     state["time_s"] = 0.0
+    state["last_m"] = math.nan
 
 
 @kernel
@@ -92,23 +112,84 @@ def passage_s(state):
     """Return the time of the last passage in s: of a least-squares line through the offsets around it.
 
     A box's edge is noisy by more than a slow road user moves in a frame; several offsets know better than two. Where
-    fewer than three are near, or the line meets zero elsewhere, it is the passage between the two points.
+    fewer than three are near, or the line meets zero elsewhere than their noise explains, it is the passage between the
+    two points. The noise is how far each offset is from the line through its neighbours.
     """
     n, sum_t, sum_o, sum_tt, sum_to = 0, 0.0, 0.0, 0.0, 0.0
-    for k in range(min(state["samples"], 8)):
-        t, offset = state["sample_s"][k] - state["time_s"], state["sample_px"][k]
+    t1, o1, t2, o2 = 0.0, 0.0, 0.0, 0.0
+    bent, parts = 0.0, 0.0
+    stored = min(state["samples"], 8)
+    for k in range(state["samples"] - stored, state["samples"]):
+        t, offset = state["sample_s"][k % 8] - state["time_s"], state["sample_px"][k % 8]
         if abs(t) <= FIT_S:
             n += 1
             sum_t += t
             sum_o += offset
             sum_tt += t * t
             sum_to += t * offset
+            if n >= 3 and t > t2:
+                part = (t1 - t2) / (t - t2)
+                off = o1 - (1.0 - part) * o2 - part * offset
+                bent += off * off
+                parts += 1.0 + part * part + (1.0 - part) * (1.0 - part)
+            t1, o1, t2, o2 = t, offset, t1, o1
     spread = n * sum_tt - sum_t * sum_t
     slope = n * sum_to - sum_t * sum_o
     if n < 3 or spread <= 0.0 or abs(slope) < SLOWEST_PX_S * spread:
         return state["time_s"]
     moved = (sum_t * sum_to - sum_tt * sum_o) / slope
-    return state["time_s"] + moved if abs(moved) <= FIT_MOVE_S else state["time_s"]
+    off = moved * slope / spread
+    if abs(moved) > FIT_MOVE_S or off * off * parts > FIT_SDS * FIT_SDS * bent:
+        return state["time_s"]
+    return state["time_s"] + moved
+
+
+@kernel
+def end_now(line, track, anchor):
+    """Return (x, y) in px of a road user's front or rear, and its offset from the line in m, NaN where that is unknown.
+
+    The offset of a foot point is left out: it is not smooth.
+    """
+    x, y = track["front_x_px"], track["front_y_px"]
+    x_m, y_m = float(track["front_x_m"]), float(track["front_y_m"])
+    if anchor == REAR:
+        x, y = track["rear_x_px"], track["rear_y_px"]
+        x_m, y_m = float(track["rear_x_m"]), float(track["rear_y_m"])
+    if line["nx_m"] * line["nx_m"] + line["ny_m"] * line["ny_m"] > 0.5 and told_apart(track):
+        return x, y, line_offset_m(line, x_m, y_m)
+    return x, y, math.nan
+
+
+@kernel
+def told_apart(track):
+    """Say whether a road user's front and rear are told from its foot point."""
+    return track["front_x_px"] != track["rear_x_px"] or track["front_y_px"] != track["rear_y_px"]
+
+
+@kernel
+def end_before(state, track, anchor):
+    """Return (time, x, y) in s and px of a road user's front or rear at its step before.
+
+    At its first row, or when they can be told from the foot point only now (or no longer), it has moved as the foot
+    point did: for the last second or so, unless it has crossed in it. What was seen of the other point is forgotten.
+    """
+    x, y = track["front_x_px"], track["front_y_px"]
+    if anchor == REAR:
+        x, y = track["rear_x_px"], track["rear_y_px"]
+    known, same = told_apart(track), state["samples"] != 0 and (state["known"] != 0) == told_apart(track)
+    if state["samples"] == 0 or (same and not known and track["time_s"] - state["first_s"] > UNKNOWN_S):
+        state["first_s"] = track["prev_time_s"]
+        state["first_x_px"], state["first_y_px"] = track["prev_foot_x_px"], track["prev_foot_y_px"]
+    if same:
+        return track["prev_time_s"], state["last_x_px"], state["last_y_px"]
+    early = known and state["crossed"] == 0 and track["time_s"] - state["first_s"] <= UNKNOWN_S
+    crossed = state["crossed"]
+    crossing_reset(state)
+    state["known"], state["crossed"] = known, crossed
+    x, y = x - track["foot_x_px"], y - track["foot_y_px"]
+    if early:
+        return state["first_s"], x + state["first_x_px"], y + state["first_y_px"]
+    return track["prev_time_s"], x + track["prev_foot_x_px"], y + track["prev_foot_y_px"]
 
 
 @kernel
@@ -124,15 +205,12 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
     if anchor == CENTRE:
         x, y = 0.5 * (track["x1_px"] + track["x2_px"]), 0.5 * (track["y1_px"] + track["y2_px"])
         x0, y0 = track["prev_centre_x_px"], track["prev_centre_y_px"]
-    elif anchor != FOOT:
-        x, y = track["front_x_px"], track["front_y_px"]
-        if anchor == REAR:
-            x, y = track["rear_x_px"], track["rear_y_px"]
-        # At its first row a track has no front before; it moved as its foot point did.
-        x0, y0 = x + x0 - track["foot_x_px"], y + y0 - track["foot_y_px"]
-        if state["samples"] != 0:
-            x0, y0 = state["last_x_px"], state["last_y_px"]
-        state["last_x_px"], state["last_y_px"] = x, y
+    before_s, before_m, now_m = track["prev_time_s"], math.nan, math.nan
+    if anchor in (FRONT, REAR):
+        before_s, x0, y0 = end_before(state, track, anchor)
+        x, y, now_m = end_now(line, track, anchor)
+        before_m = state["last_m"]
+        state["last_x_px"], state["last_y_px"], state["last_m"] = x, y, now_m
     band = max(band_px, band_share * (track["y2_px"] - track["y1_px"]))
     ended = (track["flags"] & ENDED) != 0
     offset = line_offset(line, x, y)
@@ -144,13 +222,15 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
     if not ended and x0 == x0:
         offset0 = line_offset(line, x0, y0)
         if state["samples"] == 0:
-            sample_add(state, track["prev_time_s"], offset0)
+            sample_add(state, before_s, offset0)
         sample_add(state, track["time_s"], offset)
         if state["side"] == 0 and abs(offset0) > band:
             state["side"] = 1 if offset0 > 0.0 else -1
         if (offset0 > 0.0) != (offset > 0.0):
             part = offset0 / (offset0 - offset)
-            state["time_s"] = track["prev_time_s"] + (track["time_s"] - track["prev_time_s"]) * part
+            if before_m * now_m < 0.0:
+                part = before_m / (before_m - now_m)
+            state["time_s"] = before_s + (track["time_s"] - before_s) * part
             state["x_px"] = x0 + (x - x0) * part
             state["y_px"] = y0 + (y - y0) * part
             state["inside"] = within_ends(line, state["x_px"], state["y_px"])
@@ -182,7 +262,9 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
     if state["near"] != 0:
         return 0
     state["near"] = abs(offset) <= REARM_BANDS * band
-    state["time_s"] = passage_s(state)
+    state["crossed"] = 1
+    if state["known"] == 0:
+        state["time_s"] = passage_s(state)
     return here
 
 
@@ -193,3 +275,24 @@ def direction_code(line, way):
     if line["has_flow"] == 0:
         base = 4 if line["upright"] != 0 else 2
     return base + (0 if way > 0 else 1)
+
+
+@kernel
+def speed_at(track, time_s, scale_sd):
+    """Return (speed, deviation) in m/s of a TRACK row's road user at a moment shortly before; NaN where withheld.
+
+    What was seen since tells of that moment too. How much follows from the steady state of the fit, whose covariance of
+    speed and acceleration is 2 q^2 / w^2 and 2 q^2 / w for a variance of speed 3 q^2 / w^3 (q: ACCEL_SD); the ground's
+    scale (`scale_sd`, a share) is as unsure then as now.
+    """
+    speed, sd = float(track["speed_mps"]), float(track["speed_sd_mps"])
+    accel_mps2, back_s = float(track["accel_mps2"]), track["time_s"] - time_s
+    scale = scale_sd * speed * scale_sd * speed
+    own = sd * sd - scale
+    if not (accel_mps2 == accel_mps2 and own > 0.0 and back_s > 0.0):
+        return speed, sd
+    q = ACCEL_SD * ACCEL_SD
+    w = (3.0 * q / own) ** (1.0 / 3.0)
+    told_s = min(back_s, 1.0 / w)
+    own += told_s * (told_s * 2.0 * q / w - 4.0 * q / (w * w))
+    return max(speed - accel_mps2 * back_s, 0.0), math.sqrt(own + scale)

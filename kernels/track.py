@@ -7,6 +7,17 @@ import math
 import numpy as np
 
 from kernels._jit import kernel
+from kernels.contact import BOTTOM
+from kernels.course import COURSE, NONE, course_predict
+from kernels.coursebox import (
+    EDGE_SHARE,
+    box_cut,
+    course_begin,
+    course_class,
+    course_forget,
+    course_measure,
+    course_publish,
+)
 from kernels.motion import AXIS, axis_predict, axis_start, axis_update
 from kernels.records import AT_EDGE, CLASSES
 
@@ -21,6 +32,7 @@ CX, CY, W, H, ROAD_X, ROAD_Y = range(6)
 SLOT = np.dtype(
     [
         ("axis", AXIS, (6,)),
+        ("course", COURSE),
         ("box_px", "<f4", (4,)),
         ("prev_box_px", "<f4", (4,)),
         ("birth_box_px", "<f4", (4,)),
@@ -66,6 +78,10 @@ SETTINGS = np.dtype(
         ("road_accel_mps2", "<f8"),
         ("speed_hits_min", "<u4"),
         ("has_road", "<u4"),
+        # Road metres and height to pixels, whether that is more than the homography; deviation of the ground's scale.
+        ("camera", "<f8", (3, 4)),
+        ("has_pose", "<u4"),
+        ("scale_sd", "<f8"),
     ]
 )
 
@@ -160,6 +176,7 @@ def track_start(slot, settings, box_px, score, class_id, time_s, track_id):
     axis_start(axis[W], w, sd, 0.5 * h)
     axis_start(axis[H], h, sd, 0.5 * h)
     slot["has_road"] = 0
+    course_forget(slot["course"])
     for k in range(4):
         slot["box_px"][k] = box_px[k]
         slot["birth_box_px"][k] = box_px[k]
@@ -188,7 +205,9 @@ def track_predict(slot, settings, dt_s):
     axis_predict(axis[CY], dt_s, settings["accel_sd"] * h)
     axis_predict(axis[W], dt_s, settings["size_accel_sd"] * h)
     axis_predict(axis[H], dt_s, settings["size_accel_sd"] * h)
-    if slot["has_road"] != 0:
+    if slot["course"]["phase"] != NONE:
+        course_predict(slot["course"], dt_s)
+    elif slot["has_road"] != 0:
         axis_predict(axis[ROAD_X], dt_s, settings["road_accel_mps2"])
         axis_predict(axis[ROAD_Y], dt_s, settings["road_accel_mps2"])
 
@@ -222,7 +241,19 @@ def track_measure(slot, settings, box_px, score, class_id, to_road):
     slot["score"] = score
     slot["hits"] += 1
     if settings["has_road"] != 0:
-        road_measure(slot, settings, (box_px[0] + box_px[2]) / 2.0, box_px[3], sd, to_road)
+        course, camera, doubt = slot["course"], settings["camera"], sd / (settings["position_sd"] * h)
+        course_class(course, slot["class_id"])
+        if course["phase"] == NONE:
+            if box_cut(course, box_px, BOTTOM, settings):
+                # What lies on the picture's edge does not move: nothing follows from it.
+                slot["has_road"] = 0
+            road_measure(slot, settings, (box_px[0] + box_px[2]) / 2.0, box_px[3], EDGE_SHARE * doubt * h, to_road)
+            if slot["has_road"] != 0:
+                course_begin(course, camera, box_px, slot["class_id"], axis[ROAD_X], axis[ROAD_Y], settings)
+        if course["phase"] != NONE:
+            course_measure(course, camera, box_px, doubt, settings)
+            # Where a course is lost the foot point begins anew.
+            slot["has_road"] = course["phase"] != NONE
 
 
 @kernel
@@ -285,14 +316,24 @@ def publish(row, slot, number, settings, time_s, previous_s, previous_px, flags)
     row["vx_mps"], row["vy_mps"] = math.nan, math.nan
     if slot["has_road"] == 0:
         return
-    rx, ry = axis[ROAD_X], axis[ROAD_Y]
-    row["foot_x_m"], row["foot_y_m"] = rx["x"], ry["x"]
-    row["front_x_m"], row["front_y_m"], row["rear_x_m"], row["rear_y_m"] = rx["x"], ry["x"], rx["x"], ry["x"]
-    row["vx_mps"], row["vy_mps"] = rx["v"], ry["v"]
-    row["position_sd_m"] = math.sqrt(max(rx["xx"], ry["xx"]))
-    speed = math.hypot(rx["v"], ry["v"])
-    sd = math.sqrt(max(rx["vv"], ry["vv"]))
+    if slot["course"]["phase"] != NONE:
+        course_publish(row, slot["course"], settings["camera"], settings["scale_sd"])
+    else:
+        road_publish(row, axis[ROAD_X], axis[ROAD_Y], settings["scale_sd"])
     # Withheld when too wide: a speed is only given with a deviation that makes it worth having.
+    speed, sd = row["speed_mps"], row["speed_sd_mps"]
     believed = sd <= 1.0 + 0.2 * speed and speed <= SPEED_MAX_MPS
-    if slot["hits"] >= settings["speed_hits_min"] and believed:
-        row["speed_mps"], row["speed_sd_mps"] = speed, sd
+    if slot["hits"] < settings["speed_hits_min"] or not believed:
+        row["speed_mps"], row["speed_sd_mps"] = math.nan, math.nan
+
+
+@kernel
+def road_publish(row, x, y, scale_sd):
+    """Write what a TRACK row says of the road while there is no course: from the axes of the foot point alone."""
+    row["foot_x_m"], row["foot_y_m"] = x["x"], y["x"]
+    row["front_x_m"], row["front_y_m"], row["rear_x_m"], row["rear_y_m"] = x["x"], y["x"], x["x"], y["x"]
+    row["vx_mps"], row["vy_mps"] = x["v"], y["v"]
+    row["position_sd_m"] = math.sqrt(max(x["xx"], y["xx"]))
+    speed = math.hypot(x["v"], y["v"])
+    row["speed_mps"] = speed
+    row["speed_sd_mps"] = math.sqrt(max(x["vv"], y["vv"]) + speed * speed * scale_sd * scale_sd)

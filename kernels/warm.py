@@ -76,6 +76,7 @@ def warm_rule(rule: Rule) -> None:
         to_road=np.eye(3),
         from_road=np.eye(3),
         ground_error_m=0.1,
+        scale_sd=0.0,
     )
     prepared = rule.prepare(example_config(rule), scene)
     out = np.zeros(MAX_TRACKS, rule.event)

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kernels.crossing import CENTRE, FIT_MOVE_S, FIT_S, FOOT, FRONT, REAR, REARM_BANDS, SLOWEST_PX_S
+from kernels.crossing import (
+    CENTRE,
+    FIT_MOVE_S,
+    FIT_S,
+    FIT_SDS,
+    FOOT,
+    FRONT,
+    REAR,
+    REARM_BANDS,
+    SLOWEST_PX_S,
+    UNKNOWN_S,
+)
+from kernels.course import ACCEL_SD
 from kernels.records import AT_EDGE, DIRECTIONS, ENDED, RELINKED
 
 # -- crossing a line ------------------------------------------------------------------------------------------------
@@ -38,6 +50,10 @@ class Row:
     offset: float
     offset_before: float
     well_away: int  # the side, 0 near the line
+    known: bool = False  # front and rear are told from the foot point
+    offset_m: float = math.nan
+    crossed: bool = False
+    first: tuple[float, float, float] = (math.nan, math.nan, math.nan)  # the foot point's first time, x, y
 
 
 @dataclass
@@ -60,17 +76,59 @@ def seen_row(past, track, line, anchor, band_px, band_share):
     if anchor == CENTRE:
         point = (t["x1_px"] + t["x2_px"]) / 2, (t["y1_px"] + t["y2_px"]) / 2
         before = t["prev_centre_x_px"], t["prev_centre_y_px"]
+    known, offset_m, crossed, before_s = False, math.nan, False, t["prev_time_s"]
+    first = (before_s, *before)
     if anchor in (FRONT, REAR):
-        end = "front" if anchor == FRONT else "rear"
-        moved = point[0] - before[0], point[1] - before[1]
-        point = t[f"{end}_x_px"], t[f"{end}_y_px"]
-        before = past[-1].point if past else (point[0] - moved[0], point[1] - moved[1])
+        foot, before_foot = point, before
+        point, offset_m = end_of(t, line, "front" if anchor == FRONT else "rear")
+        known = ends_apart(t)
+        if past:
+            first, crossed = past[-1].first, any(row.crossed for row in past)
+        if past and past[-1].known == known:
+            before = past[-1].point
+            if not known and t["time_s"] - first[0] > UNKNOWN_S:
+                first = (t["prev_time_s"], *before_foot)
+        else:
+            if past and (not known or crossed or t["time_s"] - first[0] > UNKNOWN_S):
+                since, step = t["prev_time_s"], before_foot
+            else:
+                since, step = first[0], first[1:]
+            past.clear()
+            # The front is one vehicle ahead of the foot point, now as then.
+            before = tuple(p + (s - f) for p, s, f in zip(point, step, foot, strict=True))
+            before_s = since
     band = max(band_px, band_share * (t["y2_px"] - t["y1_px"]))
     offsets = line_offset(line, *point), line_offset(line, *before)
     well_away = int(math.copysign(1, offsets[0])) if abs(offsets[0]) > REARM_BANDS * band else 0
     if int(track["flags"]) & ENDED:
         band = max(band_px, band / REARM_BANDS)
-    return Row(t["time_s"], (t["prev_time_s"], *before), point, band, int(track["flags"]), *offsets, well_away)
+    return Row(
+        t["time_s"],
+        (before_s, *before),
+        point,
+        band,
+        int(track["flags"]),
+        *offsets,
+        well_away,
+        known,
+        offset_m,
+        crossed,
+        first,
+    )
+
+
+def ends_apart(t):
+    return (t["front_x_px"], t["front_y_px"]) != (t["rear_x_px"], t["rear_y_px"])
+
+
+def end_of(t, line, end):
+    """The end's place in px, and in m from the line where both are known on the road."""
+    point = t[f"{end}_x_px"], t[f"{end}_y_px"]
+    if not ends_apart(t) or not math.hypot(float(line["nx_m"]), float(line["ny_m"])) > 0.9:
+        return point, math.nan
+    normal = complex(float(line["nx_m"]), -float(line["ny_m"]))
+    way = complex(t[f"{end}_x_m"] - float(line["x1_m"]), t[f"{end}_y_m"] - float(line["y1_m"]))
+    return point, (way * normal).real
 
 
 def crossings(past, settle_s):
@@ -114,9 +172,12 @@ def outside_since(past):
     return first.time_s
 
 
-def passage(line, row, way):
-    """Where and when the step of a row meets the line: by halving it 60 times."""
+def passage(line, row, way, row_before=None):
+    """Where and when the step of a row meets the line: by halving it 60 times; by its metres where both rows have."""
     low, high = 0.0, 1.0
+    if row_before is not None and row.offset_m * row_before.offset_m < 0:
+        high = float(np.interp(0.0, *zip(*sorted([(row_before.offset_m, 0.0), (row.offset_m, 1.0)]), strict=True)))
+        low = high
     start, end = np.array([row.before[1], row.before[2], row.before[0]]), np.array([*row.point, row.time_s])
     for _ in range(60):
         part = (low + high) / 2
@@ -124,6 +185,20 @@ def passage(line, row, way):
         low, high = (part, high) if same_side else (low, part)
     x, y, time_s = start + high * (end - start)
     return Crossed(way, time_s, (x, y), bool(row.flags & RELINKED))
+
+
+def told_apart(track):
+    return ends_apart({name: float(track[name]) for name in track.dtype.names})
+
+
+def end_now(line, track, anchor):
+    row = {name: float(track[name]) for name in track.dtype.names}
+    point, offset_m = end_of(row, line, "front" if anchor == FRONT else "rear")
+    return (*point, offset_m)
+
+
+def end_before(past, track, line, anchor):
+    return seen_row(list(past), track, line, anchor, 0.0, 0.0).before
 
 
 def sample_add(samples, time_s, offset_px):
@@ -138,7 +213,15 @@ def passage_s(samples, time_s):
         return time_s
     slope, at_zero = np.polyfit(*zip(*near, strict=True), 1)
     moved = -at_zero / slope if abs(slope) >= SLOWEST_PX_S else np.inf
-    return time_s + moved if abs(moved) <= FIT_MOVE_S else time_s
+    if abs(moved) > FIT_MOVE_S:
+        return time_s
+    bends, parts = [], []
+    for (t0, o0), (t1, o1), (t2, o2) in zip(near, near[1:], near[2:], strict=False):
+        if t2 > t0:
+            bends.append(o1 - np.interp(t1, [t0, t2], [o0, o2]))
+            parts.append(1 + ((t1 - t0) / (t2 - t0)) ** 2 + ((t2 - t1) / (t2 - t0)) ** 2)
+    noise = math.sqrt(np.sum(np.square(bends)) / np.sum(parts)) if parts else math.inf
+    return time_s + moved if abs(moved * slope) <= FIT_SDS * noise else time_s
 
 
 def offsets_of(past):
@@ -160,7 +243,7 @@ def crossing_step(past, line, track, anchor, settle_s, band_px, band_share):
         return None
     told = None
     for k, way, last_way in changes:
-        crossed = passage(line, past[last_way], way)
+        crossed = passage(line, past[last_way], way, past[last_way - 1] if last_way else None)
         if not within_ends(line, *crossed.point):
             continue
         # Well away on the side that was settled then; the crossing's own row may be that already.
@@ -172,10 +255,24 @@ def crossing_step(past, line, track, anchor, settle_s, band_px, band_share):
         if away:
             told = k
         if k == len(past) - 1 and away:
-            crossed.time_s = passage_s(offsets_of(past), crossed.time_s)
+            past[-1].crossed = True
+            if not past[-1].known:
+                crossed.time_s = passage_s(offsets_of(past), crossed.time_s)
             crossed.left_s = outside_since(past)
             return crossed
     return None
+
+
+def speed_at(track, time_s, scale_sd):
+    """The covariance of (speed, acceleration) in the steady state, taken back by the time since."""
+    speed, sd, accel = (float(track[name]) for name in ("speed_mps", "speed_sd_mps", "accel_mps2"))
+    back_s, own = float(track["time_s"]) - time_s, sd**2 - (scale_sd * speed) ** 2
+    if math.isnan(accel) or math.isnan(sd) or own <= 0 or back_s <= 0:
+        return speed, sd
+    w = np.cbrt(3 * ACCEL_SD**2 / own)
+    cov = ACCEL_SD**2 * np.array([[3 / w**3, 2 / w**2], [2 / w**2, 2 / w]])
+    row = np.array([1.0, -min(back_s, 1 / w)])
+    return max(speed - accel * back_s, 0.0), math.sqrt(row @ cov @ row + (scale_sd * speed) ** 2)
 
 
 def direction_code(line, way):

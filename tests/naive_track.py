@@ -6,8 +6,11 @@ import itertools
 import math
 from dataclasses import dataclass, field
 
+import naive_course
 import numpy as np
 
+from kernels.course import NONE
+from kernels.coursebox import EDGE_SHARE
 from kernels.records import AT_EDGE, CLASSES, ENDED, OBSERVED, RELINKED
 
 PERSON = CLASSES.index("person")
@@ -108,6 +111,7 @@ class Track:
     confirmed: bool = False
     relinked_s: float = -math.inf
     match: int = -1
+    course: naive_course.Course = field(default_factory=naive_course.Course)
 
     @property
     def last_s(self):
@@ -179,7 +183,13 @@ def track_predict(track, settings, dt_s):
     noise = {"cx": settings["accel_sd"] * h, "cy": settings["accel_sd"] * h}
     noise |= {"w": settings["size_accel_sd"] * h, "h": settings["size_accel_sd"] * h}
     noise |= dict.fromkeys(("road_x", "road_y"), settings["road_accel_mps2"])
-    track.axes = {name: axis_predict(axis, dt_s, noise[name]) for name, axis in track.axes.items()}
+    on_course = track.course.phase != NONE
+    if on_course:
+        naive_course.course_predict(track.course, dt_s)
+    track.axes = {
+        name: axis if on_course and name.startswith("road") else axis_predict(axis, dt_s, noise[name])
+        for name, axis in track.axes.items()
+    }
 
 
 def track_measure(track, settings, box, score, class_id, time_s, to_road):
@@ -188,8 +198,25 @@ def track_measure(track, settings, box, score, class_id, time_s, to_road):
     for name, z in zip(("cx", "cy", "w", "h"), (*middle(box), box[2] - box[0], h), strict=True):
         track.axes[name] = axis_update(track.axes[name], z, sd)
     track.seen.append(Sighting(time_s, box, score, class_id))
-    if to_road is not None:
-        road_measure(track, middle(box)[0], box[3], sd, to_road)
+    if to_road is None:
+        return
+    course, camera, doubt = track.course, settings["camera"], 1 if score >= settings["score_high"] else 2
+    naive_course.course_class(course, elected(track.votes()))
+    if course.phase == NONE:
+        if naive_course.box_cut(course, box, 3, settings):
+            forget_road(track)
+        road_measure(track, middle(box)[0], box[3], EDGE_SHARE * doubt * h, to_road)
+        if "road_x" in track.axes:
+            road = track.axes["road_x"], track.axes["road_y"]
+            naive_course.course_begin(course, camera, box, elected(track.votes()), *road, settings)
+    if course.phase != NONE:
+        naive_course.course_measure(course, camera, box, doubt, settings)
+        if course.phase == NONE:
+            forget_road(track)
+
+
+def forget_road(track):
+    track.axes = {name: axis for name, axis in track.axes.items() if not name.startswith("road")}
 
 
 def on_road(to_road, x, y):
@@ -236,15 +263,13 @@ def publish(track, number, settings, previous, flags):
     row |= dict.fromkeys(("width_m", "position_sd_m", "vx_mps", "vy_mps", "accel_mps2"), math.nan)
     row |= {"speed_mps": math.nan, "speed_sd_mps": math.nan, "relinked_s": track.relinked_s}
     if "road_x" in track.axes:
-        road = [track.axes["road_x"], track.axes["road_y"]]
-        x, y = (axis.mean[0] for axis in road)
-        row |= {"foot_x_m": x, "foot_y_m": y, "front_x_m": x, "front_y_m": y, "rear_x_m": x, "rear_y_m": y}
-        row["vx_mps"], row["vy_mps"] = (axis.mean[1] for axis in road)
-        row["position_sd_m"] = max(math.sqrt(axis.cov[0, 0]) for axis in road)
-        speed = math.hypot(*(axis.mean[1] for axis in road))
-        sd = max(math.sqrt(axis.cov[1, 1]) for axis in road)
-        if len(track.seen) >= settings["speed_hits_min"] and sd <= 1 + 0.2 * speed and speed <= 70:
-            row |= {"speed_mps": speed, "speed_sd_mps": sd}
+        if track.course.phase != NONE:
+            row |= naive_course.course_publish(track.course, settings["camera"], settings["scale_sd"])
+        else:
+            row |= naive_course.road_publish(track.axes["road_x"], track.axes["road_y"], settings["scale_sd"])
+        sd, speed = row["speed_sd_mps"], row["speed_mps"]
+        if len(track.seen) < settings["speed_hits_min"] or sd > 1 + 0.2 * speed or speed > 70:
+            row |= {"speed_mps": math.nan, "speed_sd_mps": math.nan}
     return row
 
 

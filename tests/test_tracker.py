@@ -20,9 +20,9 @@ AXES = ("cx", "cy", "w", "h", "road_x", "road_y")
 CLOSE = {"rtol": 2e-4, "atol": 2e-3}
 
 
-def plain(tracker: Tracker) -> dict[str, float]:
+def plain(tracker: Tracker) -> dict:
     """The settings as the twin reads them."""
-    return {name: float(tracker.settings[name][0]) for name in tracker.settings.dtype.names}
+    return {name: tracker.settings[name][0].tolist() for name in tracker.settings.dtype.names}
 
 
 def same_rows(rows: np.ndarray, twins: list[dict]) -> None:

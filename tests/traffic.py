@@ -163,6 +163,7 @@ def small_scene(lines: dict[str, np.ndarray], logs: dict | None = None, **more: 
         "to_road": None,
         "from_road": None,
         "ground_error_m": np.nan,
+        "scale_sd": 0.0,
     }
     return SimpleNamespace(**{**scene, **more})
 

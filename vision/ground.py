@@ -12,6 +12,9 @@ RESIDUAL_SHARE_MAX = 0.1
 CONDITION_MAX = 1e4
 #: Metres a pixel, at the mean of the points: beyond it no road user is larger than a pixel.
 SCALE_MAX_M_PX = 5.0
+#: Focal lengths of traffic cameras as a share of the picture's longer side (a view of 127 to 5 degrees), and how far
+#: the road's axes may be from right angles and one length.
+FOCAL_MIN, FOCAL_MAX, SKEW_MAX = 0.25, 12.0, 0.1
 #: Plane coordinates beyond this are of a national grid and are counted from their mean: tracks hold 32-bit floats.
 _GRID_M = 10_000.0
 #: Condition number beyond which a matrix is not inverted.
@@ -42,6 +45,11 @@ class GroundFit:
     holdout_max_m: float
     condition: float
 
+    @property
+    def extent_m(self) -> float:
+        """Length of the diagonal of the rectangle that holds the points."""
+        return float(np.linalg.norm(np.ptp(self.plane_m, axis=0)))
+
 
 def fit_ground(image_px: np.ndarray, plane_m: np.ndarray) -> GroundFit:
     """Fit the homography of a road plane to n >= 4 pairs of points; a GroundError says why there is none."""
@@ -68,6 +76,33 @@ def fit_ground(image_px: np.ndarray, plane_m: np.ndarray) -> GroundFit:
         holdout_max_m=float(held.max()),
         condition=condition,
     )
+
+
+def camera_matrix(from_road: np.ndarray, width_px: int, height_px: int) -> np.ndarray | None:
+    """Return f8[3, 4], road metres and height to pixels, of a pinhole camera with square pixels; None where none fits.
+
+    Its principal point is the picture's middle; the focal length follows from the two axes of the road being at right
+    angles and of one length (Zhang, "A flexible new technique for camera calibration", IEEE TPAMI 22, 2000, section
+    2.3). A camera that looks straight down, or a homography that no such camera has, tells none.
+    """
+    shift = np.array([[1.0, 0.0, -width_px / 2.0], [0.0, 1.0, -height_px / 2.0], [0.0, 0.0, 1.0]])
+    scale = float(max(width_px, height_px))
+    columns = np.diag([1.0 / scale, 1.0 / scale, 1.0]) @ shift @ from_road
+    h1, h2 = columns[:, 0], columns[:, 1]
+    flat = np.array([h1[:2] @ h2[:2], h1[:2] @ h1[:2] - h2[:2] @ h2[:2]])
+    deep = np.array([h1[2] * h2[2], h1[2] ** 2 - h2[2] ** 2])
+    square = -float(flat @ flat) / float(flat @ deep) if flat @ deep else np.inf
+    if not FOCAL_MIN**2 <= square <= FOCAL_MAX**2:
+        return None
+    rays = columns / np.array([[np.sqrt(square)], [np.sqrt(square)], [1.0]])
+    size = np.linalg.norm(rays[:, :2], axis=0)
+    if abs(np.log(size[0] / size[1])) > SKEW_MAX or abs(rays[:, 0] @ rays[:, 1]) > SKEW_MAX * size[0] * size[1]:
+        return None
+    up = np.cross(rays[:, 0], rays[:, 1]) / np.sqrt(size[0] * size[1])
+    # Up is where the camera is, whichever way round the plane's axes are.
+    up = up if rays[:, 2] @ up < 0.0 else -up
+    upright = np.linalg.inv(shift) @ np.diag([scale, scale, 1.0]) @ (up * np.array([square**0.5, square**0.5, 1.0]))
+    return np.column_stack([from_road[:, :2], upright, from_road[:, 2]])
 
 
 def transform(homography: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -60,6 +60,11 @@ class Scene:
         return held if held == held else self.ground.residual_rms_m
 
     @property
+    def scale_sd(self) -> float:
+        """Deviation of a length on the road as a share of it: the ground fit's error over its extent; 0 without."""
+        return 0.0 if self.ground is None else self.ground_error_m / self.ground.extent_m
+
+    @property
     def to_road(self) -> np.ndarray | None:
         """f8[3, 3], pixel -> metre; None without ground points."""
         return None if self.ground is None else self.ground.to_road

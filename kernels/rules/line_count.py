@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from kernels._jit import kernel
-from kernels.crossing import ANCHORS, CROSSING, crossing_reset, crossing_step, direction_code
+from kernels.crossing import ANCHORS, CROSSING, crossing_reset, crossing_step, direction_code, speed_at
 from kernels.records import LINE, MAX_TRACKS, RELINKED, event_dtype
 from kernels.rule import Prepared, Rule, RuleConfig, class_mask
 
@@ -17,7 +17,7 @@ class Config(RuleConfig, kw_only=True, frozen=True):
     """`band_px`/`band_share`: dead band either side of the line; `settle_s`: time outside it until the side counts."""
 
     line: str
-    anchor: Literal["foot", "centre"] = "foot"
+    anchor: Literal["foot", "centre", "front", "rear"] = "foot"
     settle_s: Annotated[float, msgspec.Meta(ge=0.0, le=5.0)] = 0.1
     band_px: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] = 2.0
     band_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.1
@@ -42,6 +42,7 @@ SETTINGS = np.dtype(
         ("settle_s", "<f8"),
         ("band_px", "<f8"),
         ("band_share", "<f8"),
+        ("scale_sd", "<f8"),
     ]
 )
 STATE = np.dtype([("crossing", CROSSING), ("track_id", "<u4"), ("counted", "<u1")])
@@ -55,6 +56,7 @@ def prepare(config, scene):
     settings["anchor"], settings["classes"] = ANCHORS.index(config.anchor), class_mask(config.classes)
     settings["settle_s"] = config.settle_s
     settings["band_px"], settings["band_share"] = config.band_px, config.band_share
+    settings["scale_sd"] = scene.scale_sd
     return Prepared(settings, np.zeros(MAX_TRACKS, STATE))
 
 
@@ -83,7 +85,7 @@ def step(tracks, clock, signals, settings, state, out):
         event["score"] = track["score"]
         event["class_id"] = track["class_id"]
         event["x_px"], event["y_px"] = own["crossing"]["x_px"], own["crossing"]["y_px"]
-        event["speed_mps"], event["speed_sd_mps"] = track["speed_mps"], track["speed_sd_mps"]
+        event["speed_mps"], event["speed_sd_mps"] = speed_at(track, own["crossing"]["time_s"], s["scale_sd"])
         event["line"] = s["index"]
         event["direction"] = direction_code(line, way)
         event["bridged"] = 1 if own["crossing"]["bridged"] & RELINKED else 0

@@ -11,17 +11,19 @@ from kernels.tracker import tracker_end
 from vision.errors import InputError
 from vision.frame import Detections
 from vision.mottext import Boxes
+from vision.track.road import set_road
 
 
 class GivenTracks:
     """The road users of a file, frame by frame, as the tracker would publish them."""
 
-    def __init__(self, boxes: Boxes, width_px: int, height_px: int, to_road: np.ndarray | None = None) -> None:
+    def __init__(
+        self, boxes: Boxes, width_px: int, height_px: int, to_road: np.ndarray | None = None, scale_sd: float = 0.0
+    ) -> None:
         self.settings = np.zeros(1, SETTINGS)
         for name, value in DEFAULTS.items():
             self.settings[name] = value
-        self.settings["frame_width_px"], self.settings["frame_height_px"] = width_px, height_px
-        self.settings["has_road"] = to_road is not None
+        set_road(self.settings, width_px, height_px, to_road, scale_sd)
         self._to_road = np.eye(3) if to_road is None else np.ascontiguousarray(to_road, np.float64)
         self._boxes = boxes
         _, number = np.unique(boxes.track_id, return_inverse=True)

@@ -10,6 +10,7 @@ from kernels import tracker as kernel
 from kernels.records import MAX_DETECTIONS, MAX_TRACKS, TRACK
 from kernels.track import DEFAULTS, SETTINGS, SLOT
 from vision.frame import Detections
+from vision.track.road import set_road
 
 
 class Tracker:
@@ -21,12 +22,12 @@ class Tracker:
         height_px: int,
         to_road: np.ndarray | None = None,
         settings: Mapping[str, float] | None = None,
+        scale_sd: float = 0.0,
     ) -> None:
         self.settings = np.zeros(1, SETTINGS)
         for name, value in {**DEFAULTS, **(settings or {})}.items():
             self.settings[name] = value
-        self.settings["frame_width_px"], self.settings["frame_height_px"] = width_px, height_px
-        self.settings["has_road"] = to_road is not None
+        set_road(self.settings, width_px, height_px, to_road, scale_sd)
         self._to_road = np.eye(3) if to_road is None else np.ascontiguousarray(to_road, np.float64)
         self._slots = np.zeros(MAX_TRACKS, SLOT)
         self._next_id = np.ones(1, np.uint32)

@@ -1,0 +1,21 @@
+"""What the kernels of a track must know of the ground: homography, camera pose, how sure its scale is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vision.ground import camera_matrix
+
+
+def set_road(settings: np.ndarray, width_px: int, height_px: int, to_road: np.ndarray | None, scale_sd: float) -> None:
+    """Fill SETTINGS[1] with the picture's size and what is known of the ground; `to_road` f8[3, 3] is px -> m."""
+    settings["frame_width_px"], settings["frame_height_px"] = width_px, height_px
+    settings["has_road"], settings["has_pose"], settings["camera"] = to_road is not None, 0, 0.0
+    settings["scale_sd"] = scale_sd
+    if to_road is None:
+        return
+    from_road = np.linalg.inv(to_road)
+    matrix = camera_matrix(from_road, width_px, height_px)
+    settings["camera"][0, :, (0, 1, 3)] = from_road.T
+    if matrix is not None:
+        settings["camera"], settings["has_pose"] = matrix, 1
