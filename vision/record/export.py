@@ -91,14 +91,19 @@ def rows(records: Records, positions: np.ndarray | None = None) -> list[dict[str
     return events
 
 
-def summary(records: Records, positions: np.ndarray | None = None) -> list[dict[str, Any]]:
+def summary(
+    records: Records, positions: np.ndarray | None = None, leave_out: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     """Return how many events there are by rule, by what the rule tells apart and by class; a rule without has a row.
 
-    `what` joins the names in the event: line and direction, entry and exit, signal state and judgement.
+    `what` joins the names in the event: line and direction, entry and exit, signal state and judgement. Rules of the
+    types in `leave_out` have no row.
     """
     found = []
     for part in parts(records, positions):
         entry = records.header.rules[part.rule]
+        if entry.type in leave_out:
+            continue
         told = [part.columns[name] for name in part.columns if name in entry.names] + [part.columns["class"]]
         kinds, counts = np.unique(np.stack([column.values for column in told], 1), axis=0, return_counts=True)
         head = {"rule": printable(entry.name), "type": printable(entry.type)}
