@@ -25,6 +25,8 @@ class ExportFormat(StrEnum):
     hires_datz = "hires-datz"
     ottrk = "ottrk"
     otflow = "otflow"
+    measures = "measures"
+    measures_parquet = "measures-parquet"
     utdf = "utdf"
     sumo_edges = "sumo-edges"
     sumo_turns = "sumo-turns"

@@ -26,6 +26,7 @@ from vision.errors import StoreError
 from vision.record.columns import FIRST, Column, Part, parts
 from vision.record.files import replacing
 from vision.record.formats import FORMS, Options, Request, Window, read_options, write_folder
+from vision.record.formats.tables import no_formula, printable
 from vision.record.header import unit_of
 from vision.record.reader import Records
 
@@ -36,8 +37,6 @@ __all__ = ("FORMATS", "Window", "counted", "export", "printable", "read_options"
 
 #: Events that are turned into text at once: memory stays flat however long the run was.
 _AT_ONCE = 1 << 16
-#: A spreadsheet takes a text that begins like this for a formula; also as their full-width forms.
-_FORMULA = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 
 def export(
@@ -115,11 +114,6 @@ def summary(
     return found
 
 
-def printable(text: str) -> str:
-    """Return a text that a terminal shows as it is: what would steer the terminal is written out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def _name(column: Column, index: int) -> str:
     return "-" if index < 0 or column.names is None else printable(column.names[index])
 
@@ -182,15 +176,10 @@ def _csv_column(name: str, found: list[Part], chunk: np.ndarray) -> list[Any]:
         column = part.columns.get(name)
         if column is not None and len(part.positions):
             if column.names is not None:
-                column = column._replace(names=tuple(_no_formula(text) for text in column.names))
+                column = column._replace(names=tuple(no_formula(text) for text in column.names))
             cells[np.searchsorted(chunk, part.positions)] = column.plain()
     plain: list[Any] = cells.tolist()
     return plain
-
-
-def _no_formula(text: str) -> str:
-    """Return a cell's text that no spreadsheet runs and no reader splits."""
-    return f"'{printable(text)}" if text[:1] and text[0] in _FORMULA else printable(text)
 
 
 def _write_parquet(records: Records, chosen: np.ndarray, stream: IO[bytes]) -> None:
