@@ -195,6 +195,10 @@ BEGIN, END = range(2)
 ENCOUNTERS = ("rear_end", "lane_change", "crossing")
 REAR_END, LANE_CHANGE, CROSSING_PATHS = range(3)
 
+#: When a queue was measured: at the end of an interval, at the start of green, at the start of red.
+MOMENTS = ("interval", "green", "red")
+AT_INTERVAL, AT_GREEN, AT_RED = range(3)
+
 #: Tables of names that are the same in every run; "line", "zone" and "signal" are the scene's own.
 NAME_TABLES = {
     "direction": DIRECTIONS,
@@ -204,6 +208,7 @@ NAME_TABLES = {
     "class": CLASSES,
     "phase": PHASES,
     "encounter": ENCOUNTERS,
+    "moment": MOMENTS,
 }
 
 #: The first 32 bytes of every event. `rule` counts the site's rules of this camera; `context` is the run's short id.

@@ -87,6 +87,13 @@ def test_people_together_are_one_presence(tmp_path: Path) -> None:
     assert found == [(1.0, 90, 3), (6.0, 89, 3), (8.0, 90, 3), (9.0, 89, 3)]
 
 
+def test_a_presence_of_persons_is_a_pedestrian_detector(tmp_path: Path) -> None:
+    rules: list[traffic_runs.Rule] = [("kerb", "presence", {"zone": "far", "classes": ["person"]})]
+    head = traffic_runs.header(rules, zones=ZONES)
+    records = traffic_runs.write(tmp_path, head, {0: traffic_runs.stays(0, [(1.0, 2.0)])})
+    assert codes(records) == [(1.0, 90, 1), (2.0, 89, 1)]
+
+
 def test_an_hour_in_the_middle_begins_with_on(tmp_path: Path) -> None:
     records = made(tmp_path, {0: traffic_runs.stays(0, [(1.0, 5.0), (7.0, 8.0)])})
     assert codes(records, positions=np.flatnonzero(records.base["time_s"] > 2.0)) == [(7.0, 82, 1), (8.0, 81, 1)]

@@ -31,6 +31,26 @@ from vision.record.reader import Records
 LINES, ZONES = ("in", "out"), ("loop", "walk")
 OPTIONS = Options(device=7, movements={"in -> out": "NBT"}, edges={"in": "e1", "out": "e2"})
 CANARY = "hunter2canary"
+#: What the tables of measures say of an interval, and what of the things that these runs count.
+MEASURES = {
+    *("begin_utc", "timezone", "begin_s", "length_s", "observed_s", "gap_s", "suspended_s", "suspended_by", "coverage"),
+    *(
+        "status",
+        "rule",
+        "line",
+        "direction",
+        "class",
+        "n",
+        "flow_per_h",
+        "expansion_factor",
+        "entry",
+        "exit",
+        "movement",
+    ),
+    *("what", "interval_max", "phf", "k_factor", "origin", "destination", "inferred", "travel_mean_s", "travel_p15_s"),
+    *("travel_p50_s", "travel_p85_s", "zone", "vehicles", "on_s", "occupancy_percent", "n_group", "n_signal_known"),
+    *("n_against_signal", "speed_mean_mps", "speed_p15_mps", "wait_mean_s", "n_waited"),
+}
 #: All that the fields of a table, an element or a JSON object may be called.
 FIELDS = {
     "hires-csv": {"TimeStamp", "DeviceId", "EventId", "Parameter"},
@@ -38,6 +58,8 @@ FIELDS = {
     "hires-xml": {"Device", "ID", "TimeStamp", "EventTypeID", "Parameter"},
     "hires-dat": set(),
     "hires-datz": set(),
+    "measures": MEASURES,
+    "measures-parquet": MEASURES,
     "utdf": {"DATE", "TIME", "INTID", *(f"{way}B{turn}" for way in "NSEW" for turn in "LTR")},
     "sumo-edges": {"id", "begin", "end", "entered"},
     "sumo-turns": {"id", "begin", "end", "from", "to", "count"},
@@ -88,6 +110,11 @@ def exported(folder: Path, records: Records, form: str) -> bytes:
     assert export(records, form, out, options=OPTIONS) > 0
     data = b"".join(path.read_bytes() for path in sorted(out.iterdir())) if out.is_dir() else out.read_bytes()
     match form:
+        case "measures-parquet":
+            tables = [pq.read_table(path) for path in sorted(out.iterdir())]
+            return (
+                json.dumps([[table.to_pylist(), repr(table.schema)] for table in tables], default=str).encode() + data
+            )
         case "ottrk":
             return bz2.decompress(data)
         case "mot-gz":
@@ -122,6 +149,11 @@ def test_nothing_of_the_stream_or_the_machine_leaves(tmp_path: Path, form: str) 
 
 def names_in(form: str, folder: Path, text: bytes) -> set[str]:
     match form:
+        case "measures":
+            paths = (folder / form).iterdir()
+            return {name for path in paths for name in path.read_text("utf-8").splitlines()[0].split(",")}
+        case "measures-parquet":
+            return {name for path in (folder / form).iterdir() for name in pq.read_schema(path).names}
         case "hires-csv":
             return set(text.decode().splitlines()[0].split(","))
         case "utdf":

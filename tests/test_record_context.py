@@ -103,6 +103,7 @@ def test_the_context_says_how_the_run_came_to_be(tmp_path: Path) -> None:
     assert (geometry["width_px"], geometry["height_px"]) == (1920, 1080)
     assert geometry["lines"][0]["name"] == "north_stop"
     assert geometry["lines"][0]["x1_px"] == 420
+    assert geometry["zones"][0].pop("length_m") > 0
     assert geometry["zones"] == [{"name": "box", "points_px": [[500, 500], [900, 500], [900, 800]]}]
     assert np.array(geometry["ground"]["to_road"]).shape == (3, 3)
     assert geometry["ground"]["holdout_rms_m"] is None  # four points hold none out

@@ -25,7 +25,8 @@ from vision.demo.truth import cached_truth
 from vision.demo.world import build_world
 from vision.record.export import rows
 from vision.record.reader import open_records
-from vision.replay import Job, Outcome, replay
+from vision.replay import Job, Outcome, replay, with_coverage
+from vision.site import load_site
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +59,20 @@ def balance(outcome: Outcome) -> tuple[int, int, dict[str, int]]:
 # -- The same input, the same bytes -----------------------------------------------------------------------------------
 
 
+def judged(folder: Path) -> list[dict[str, Any]]:
+    """Return a run's events without the account of the time it watched."""
+    return [row for row in rows(open_records(folder)) if row["type"] != "coverage"]
+
+
 def test_a_run_says_who_crossed_the_line_and_when(tiny: Tiny, tmp_path: Path) -> None:
     outcome = run_tiny(tiny, tmp_path / "out")
     assert not outcome.stopped
     assert balance(outcome) == (scenes.FRAMES, scenes.FRAMES, {})
-    (event,) = rows(open_records(tmp_path / "out"))
+    (event,) = judged(tmp_path / "out")
     assert (event["camera"], event["rule"], event["line"]) == ("one", "count", "stop")
     assert (event["class"], event["direction"]) == ("car", "with_flow")
     assert event["time_s"] == pytest.approx(scenes.crossing_s(), abs=0.04)
-    assert outcome.counts.events == 1
+    assert outcome.counts.events == len(open_records(tmp_path / "out")) == 2  # and what was watched
 
 
 def test_the_same_file_gives_the_same_bytes(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +86,7 @@ def test_the_same_file_gives_the_same_bytes(tiny: Tiny, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     run_tiny(Tiny(moved, moved / "site.toml", Path("elsewhere") / "v.mp4"), Path("c"), video=True, tracks=True)
     first = (tmp_path / "a" / "events.gtr").read_bytes()
-    assert len(open_records(tmp_path / "a")) == 1
+    assert len(judged(tmp_path / "a")) == 1
     assert first == (tmp_path / "b" / "events.gtr").read_bytes()
     assert first == (tmp_path / "c" / "events.gtr").read_bytes()
 
@@ -122,8 +128,11 @@ def test_a_stop_keeps_the_events_until_then(tiny: Tiny, tmp_path: Path) -> None:
     outcome = run_tiny(tiny, tmp_path / "out", stop=lambda: next(asked) >= scenes.FRAMES - 8)
     assert outcome.stopped
     whole = run_tiny(tiny, tmp_path / "whole")
-    assert whole.counts.events == 1
-    assert (tmp_path / "out" / "events.gtr").read_bytes() == (tmp_path / "whole" / "events.gtr").read_bytes()
+    assert whole.counts.events == 2
+    assert judged(tmp_path / "out") == judged(tmp_path / "whole")
+    watched = [rows(open_records(tmp_path / name))[-1] for name in ("out", "whole")]
+    assert [row["type"] for row in watched] == ["coverage", "coverage"]
+    assert watched[0]["observed_s"] == pytest.approx(watched[1]["observed_s"] - 8 / 25, abs=1e-3)
 
 
 def test_frames_whose_time_stands_or_runs_back_are_dropped_with_a_reason(tiny: Tiny, tmp_path: Path) -> None:
@@ -217,7 +226,7 @@ def test_a_killed_run_can_be_read(long_tiny: Tiny, tmp_path: Path) -> None:
     done = subprocess.run(
         command("events", tmp_path / "out", "--list"), env=environment(), capture_output=True, text=True, check=True
     )
-    assert len(done.stdout.splitlines()) == len(records)
+    assert len(done.stdout.splitlines()) == len(judged(tmp_path / "out"))
     assert "the run was cut off" in done.stderr
 
 
@@ -237,7 +246,7 @@ def test_tracks_and_video_are_of_the_same_frames(tiny: Tiny, tmp_path: Path) -> 
     lines = [line.split(",") for line in (out / "tracks.txt").read_text().splitlines()]
     assert len(lines) > scenes.FRAMES / 2
     assert all(len(line) == 9 for line in lines)
-    (event,) = rows(open_records(out))
+    (event,) = judged(out)
     assert {int(line[1]) for line in lines} == {event["track_id"]}
     for line in lines:
         frame, (left, top, width, height) = int(line[0]) - 1, map(float, line[2:6])
@@ -259,7 +268,7 @@ def test_a_video_with_uneven_times_keeps_them(tiny: Tiny, tmp_path: Path) -> Non
     with av.open(str(tmp_path / "out" / "annotated.mp4")) as container:
         times = [frame.time for frame in container.decode(video=0)]
     assert np.allclose(times, np.array(pts) / 90_000, atol=1e-3)
-    (event,) = rows(open_records(tmp_path / "out"))
+    (event,) = judged(tmp_path / "out")
     at = scenes.crossing_s() * scenes.FPS
     wanted = np.interp(at, range(scenes.FRAMES), np.array(pts) / 90_000)
     assert event["time_s"] == pytest.approx(wanted, abs=0.08)
@@ -267,7 +276,7 @@ def test_a_video_with_uneven_times_keeps_them(tiny: Tiny, tmp_path: Path) -> Non
 
 def test_a_date_is_given_to_events(tiny: Tiny, tmp_path: Path) -> None:
     run_tiny(tiny, tmp_path / "out", start_utc="2026-05-04T06:30:00Z")
-    (event,) = rows(open_records(tmp_path / "out"))
+    (event,) = judged(tmp_path / "out")
     assert str(event["time"]).startswith("2026-05-04T06:30:0")
 
 
@@ -314,3 +323,19 @@ def test_lamps_and_log_tell_the_same_runs_of_red(painter: Painter, tmp_path: Pat
         assert one["time_s"] == pytest.approx(other["time_s"])
         # What lamps show is known between two frames: half an interval, and the interval again.
         assert one["red_s"] == pytest.approx(other["red_s"], abs=0.1)
+
+
+# -- What was watched -------------------------------------------------------------------------------------------------
+
+
+def test_every_camera_says_what_it_watched_even_where_no_rule_does(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(scenes.SITE)
+    site = with_coverage(load_site(tmp_path / "site.toml"), "one")
+    before = load_site(tmp_path / "site.toml").cameras["one"].rules
+    assert site.cameras["one"].rules[:-1] == before
+    assert (site.cameras["one"].rules[-1].type, site.cameras["one"].rules[-1].name) == ("coverage", "coverage")
+    assert with_coverage(site, "one") == site
+    named = scenes.SITE.replace('name = "count"', 'name = "coverage"')
+    assert named != scenes.SITE
+    (tmp_path / "site.toml").write_text(named)
+    assert with_coverage(load_site(tmp_path / "site.toml"), "one").cameras["one"].rules[-1].name == "coverage 1"

@@ -1,4 +1,4 @@
-"""Makes runs with the events that traffic exports read, written by hand from the contract of each rule."""
+"""Makes runs with the events that traffic exports read, written by hand."""
 
 from __future__ import annotations
 
@@ -8,67 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from kernels.records import NAME_TABLES, event_dtype
+from kernels.records import NAME_TABLES
+from kernels.rules import REGISTRY
 from vision.record.header import Header, RuleEntry, fields_of, make_header
 from vision.record.reader import Records, open_records
 from vision.record.store import RecordWriter
 
-#: The rules' own fields, and which of them index names.
-PRESENCE = (
-    event_dtype(("on", "<u1"), ("vehicles", "<u2"), ("held_s", "<f4"), ("zone", "<i2")),
-    {"zone": "zone"},
-)
-CROSSWALK = (
-    event_dtype(
-        ("wait_s", "<f4"),
-        ("cross_s", "<f4"),
-        ("speed_mps", "<f4"),
-        ("zone", "<i2"),
-        ("direction", "<u1"),
-        ("signal_state", "<u1"),
-        ("group", "<u1"),
-    ),
-    {"zone": "zone", "signal_state": "signal_state"},
-)
-COVERAGE = (
-    event_dtype(
-        ("interval_s", "<f4"),
-        ("observed_s", "<f4"),
-        ("gap_s", "<f4"),
-        ("suspended_s", "<f4"),
-        ("reason", "<u1"),
-        ("frames", "<u4"),
-    ),
-    {"reason": "reason"},
-)
-SIGNAL_CHANGE = (
-    event_dtype(("signal", "<i2"), ("signal_state", "<u1"), ("prev_state", "<u1"), ("since_s", "<f8"), ("sd_s", "<f4")),
-    {"signal": "signal", "signal_state": "signal_state", "prev_state": "signal_state"},
-)
-MOVEMENT = (
-    event_dtype(("entry_s", "<f8"), ("entry_line", "<i2"), ("exit_line", "<i2")),
-    {"entry_line": "line", "exit_line": "line"},
-)
-LINE_COUNT = (
-    event_dtype(
-        ("x_px", "<f4"),
-        ("y_px", "<f4"),
-        ("speed_mps", "<f4"),
-        ("speed_sd_mps", "<f4"),
-        ("line", "<i2"),
-        ("direction", "<i2"),
-        ("bridged", "<u1"),
-    ),
-    {"line": "line", "direction": "direction"},
-)
-TYPES = {
-    "presence": PRESENCE,
-    "crosswalk": CROSSWALK,
-    "coverage": COVERAGE,
-    "signal_change": SIGNAL_CHANGE,
-    "movement": MOVEMENT,
-    "line_count": LINE_COUNT,
-}
+#: The records of each type of rule, and which of their fields index names.
+TYPES = {kind: (rule.event, dict(rule.names)) for kind, rule in REGISTRY.items()}
 START = "2026-05-04T06:30:00Z"  # 08:30 in Berlin
 Rule = tuple[str, str, dict[str, Any]]  # name, type, its table in the site file
 

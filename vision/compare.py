@@ -57,7 +57,8 @@ def compare_sites(site_a: Path, site_b: Path, asked: Job | BoxJob, progress: Pro
                 outcome = replay_boxes(job, progress)
             else:
                 outcome = replay(replace(asked, site=site, out=Path(folder) / key), progress)
-            events.append(rows(open_records(outcome.folder)))
+            # What was watched is the input's, not the site's.
+            events.append([row for row in rows(open_records(outcome.folder)) if row["type"] != "coverage"])
     return difference(*events)
 
 

@@ -6,10 +6,12 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import msgspec
 
+from kernels.rules import REGISTRY
 from vision import __version__, annotate
 from vision.card import Card, open_model
 from vision.decode.gate import StreamInfo
@@ -112,6 +114,17 @@ def with_signal_logs(site: Site, name: str, logs: Sequence[str]) -> Site:
     return msgspec.structs.replace(site, cameras={**site.cameras, name: camera})
 
 
+def with_coverage(site: Site, name: str) -> Site:
+    """Return the site with a `coverage` rule last in a camera that has none: no count means anything without one."""
+    camera = site.cameras[name]
+    if any(rule.type == "coverage" for rule in camera.rules):
+        return site
+    taken = {rule.name for rule in camera.rules}
+    label = next(label for k in count() if (label := f"coverage {k}" if k else "coverage") not in taken)
+    rules = (*camera.rules, REGISTRY["coverage"].config(type="coverage", name=label))
+    return msgspec.structs.replace(site, cameras={**site.cameras, name: msgspec.structs.replace(camera, rules=rules)})
+
+
 def open_detector(camera: Camera, job: Job) -> tuple[Card, Detector]:
     """Open the camera's model on the best provider that really runs here."""
     card, model = open_model(camera.model, job.models)
@@ -132,7 +145,7 @@ def replay(job: Job, progress: Progress | None = None, stop: Callable[[], bool] 
     check_folder(job.out, job.force)
     site = load_site(job.site)
     name, camera = choose_camera(site, job.camera)
-    site = with_signal_logs(site, name, job.signals)
+    site = with_coverage(with_signal_logs(site, name, job.signals), name)
     camera = site.cameras[name]
     card, detector = open_detector(camera, job)
     worker = DecodeWorker(job.source, detector.fit_spec, lamp_boxes(camera))

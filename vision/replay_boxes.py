@@ -26,6 +26,7 @@ from vision.replay import (
     choose_camera,
     open_records_writer,
     summary,
+    with_coverage,
     with_signal_logs,
     write_tracks,
 )
@@ -61,7 +62,7 @@ def replay_boxes(asked: BoxJob, progress: Progress | None = None) -> Outcome:
     check_folder(job.out, job.force)
     site = load_site(job.site)
     name, _ = choose_camera(site, job.camera)
-    site = with_signal_logs(site, name, job.signals)
+    site = with_coverage(with_signal_logs(site, name, job.signals), name)
     camera = site.cameras[name]
     boxes = read_boxes(job.source, class_map(asked.classes))
     width_px, height_px = asked.size_px

@@ -25,6 +25,8 @@ class ExportFormat(StrEnum):
     hires_datz = "hires-datz"
     ottrk = "ottrk"
     otflow = "otflow"
+    measures = "measures"
+    measures_parquet = "measures-parquet"
     utdf = "utdf"
     sumo_edges = "sumo-edges"
     sumo_turns = "sumo-turns"
@@ -53,16 +55,19 @@ def events(
     track: TrackOpt = None,
     listed: Annotated[bool, typer.Option("--list", help="List the events instead of counting them.")] = False,
 ) -> None:
-    """Count a run's events by rule, direction and class, or list them."""
+    """Count a run's events by rule, direction and class, or list them; those of type coverage only when asked for."""
     from vision.record.export import rows, summary
 
     records, chosen = _chosen(run, rule, type_, class_, track, from_s, to_s)
+    leave_out = () if rule or type_ else ("coverage",)
     if listed:
         for row in rows(records, chosen):
+            if row["type"] in leave_out:
+                continue
             facts = " ".join(f"{key}={value}" for key, value in row.items() if value is not None)
             out.print(escape(printable_line(facts)), soft_wrap=True)
     else:
-        print_rows(summary(records, chosen))
+        print_rows(summary(records, chosen, leave_out))
 
 
 def export(

@@ -108,9 +108,9 @@ def replay(
             outcome = module.replay(job, progress, stop)
     out.print(f"camera {outcome.camera}: {escape(outcome.origin)}", soft_wrap=True)
     out.print(outcome.counts.line(), soft_wrap=True)
-    _print_summary(outcome.folder)
+    n = _print_summary(outcome.folder)
     out.print(
-        f"{outcome.counts.events} events in {escape(str(outcome.folder))}, {outcome.frames_per_s:.1f} frames/s",
+        f"{n} events in {escape(str(outcome.folder))}, {outcome.frames_per_s:.1f} frames/s",
         soft_wrap=True,
     )
     if outcome.stopped:
@@ -185,9 +185,11 @@ def models_check(
         out.print(escape(line), soft_wrap=True)
 
 
-def _print_summary(path: Path) -> None:
-    """Print what a run found: events by rule and by what the rule tells apart."""
+def _print_summary(path: Path) -> int:
+    """Print what a run found: events by rule and by what the rule tells apart; return how many events these are."""
     from vision.record.export import summary
     from vision.record.reader import open_records
 
-    print_rows(summary(open_records(path)))
+    found = summary(open_records(path), leave_out=("coverage",))
+    print_rows(found)
+    return sum(row["events"] for row in found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -11,11 +12,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from msgspec import to_builtins
 
 from kernels.records import NAME_TABLES
 from kernels.rule import RuleConfig
 from kernels.rules import REGISTRY
+from kernels.stretch import stretch_length_m
 from kernels.track import DEFAULTS
 from vision.card import Card
 from vision.errors import InputError
@@ -113,12 +116,12 @@ def _geometry(scene: Scene) -> dict[str, Any]:
             for name, row in zip(scene.line_names, scene.lines, strict=True)
         ],
         "zones": [
-            {"name": name, "points_px": points.tolist()}
-            for name, points in zip(scene.zone_names, scene.zones, strict=True)
+            {"name": name, "points_px": points.tolist(), "length_m": _length_m(row)}
+            for name, points, row in zip(scene.zone_names, scene.zones, scene.zone_rows, strict=True)
         ],
         "lanes": [
-            {"name": name, "points_px": lane.points.tolist()}
-            for name, lane in zip(scene.lane_names, scene.lanes, strict=True)
+            {"name": name, "points_px": lane.points.tolist(), "length_m": _length_m(row)}
+            for name, lane, row in zip(scene.lane_names, scene.lanes, scene.lane_rows, strict=True)
         ],
         "signals": [
             {"name": name, "source": "vision" if log is None else "log", "sd_s": float(sd_s), "lamp_px": boxes.tolist()}
@@ -138,6 +141,12 @@ def _geometry(scene: Scene) -> dict[str, Any]:
             "holdout_max_m": ground.holdout_max_m,
         },
     }
+
+
+def _length_m(place: np.void) -> float | None:
+    """Return how long a zone or lane is on the road, None where that is not known."""
+    length_m = stretch_length_m(place)
+    return length_m if math.isfinite(length_m) else None
 
 
 def _versions() -> dict[str, str]:

@@ -26,6 +26,7 @@ from vision.errors import StoreError
 from vision.record.columns import FIRST, Column, Part, parts
 from vision.record.files import replacing
 from vision.record.formats import FORMS, Options, Request, Window, read_options, write_folder
+from vision.record.formats.tables import no_formula, printable
 from vision.record.header import unit_of
 from vision.record.reader import Records
 
@@ -36,8 +37,6 @@ __all__ = ("FORMATS", "Window", "counted", "export", "printable", "read_options"
 
 #: Events that are turned into text at once: memory stays flat however long the run was.
 _AT_ONCE = 1 << 16
-#: A spreadsheet takes a text that begins like this for a formula; also as their full-width forms.
-_FORMULA = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 
 def export(
@@ -91,14 +90,19 @@ def rows(records: Records, positions: np.ndarray | None = None) -> list[dict[str
     return events
 
 
-def summary(records: Records, positions: np.ndarray | None = None) -> list[dict[str, Any]]:
+def summary(
+    records: Records, positions: np.ndarray | None = None, leave_out: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     """Return how many events there are by rule, by what the rule tells apart and by class; a rule without has a row.
 
-    `what` joins the names in the event: line and direction, entry and exit, signal state and judgement.
+    `what` joins the names in the event: line and direction, entry and exit, signal state and judgement. Rules of the
+    types in `leave_out` have no row.
     """
     found = []
     for part in parts(records, positions):
         entry = records.header.rules[part.rule]
+        if entry.type in leave_out:
+            continue
         told = [part.columns[name] for name in part.columns if name in entry.names] + [part.columns["class"]]
         kinds, counts = np.unique(np.stack([column.values for column in told], 1), axis=0, return_counts=True)
         head = {"rule": printable(entry.name), "type": printable(entry.type)}
@@ -108,11 +112,6 @@ def summary(records: Records, positions: np.ndarray | None = None) -> list[dict[
         if not len(kinds):
             found.append({**head, "what": "", "class": "", "events": 0})
     return found
-
-
-def printable(text: str) -> str:
-    """Return a text that a terminal shows as it is: what would steer the terminal is written out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _name(column: Column, index: int) -> str:
@@ -177,15 +176,10 @@ def _csv_column(name: str, found: list[Part], chunk: np.ndarray) -> list[Any]:
         column = part.columns.get(name)
         if column is not None and len(part.positions):
             if column.names is not None:
-                column = column._replace(names=tuple(_no_formula(text) for text in column.names))
+                column = column._replace(names=tuple(no_formula(text) for text in column.names))
             cells[np.searchsorted(chunk, part.positions)] = column.plain()
     plain: list[Any] = cells.tolist()
     return plain
-
-
-def _no_formula(text: str) -> str:
-    """Return a cell's text that no spreadsheet runs and no reader splits."""
-    return f"'{printable(text)}" if text[:1] and text[0] in _FORMULA else printable(text)
 
 
 def _write_parquet(records: Records, chosen: np.ndarray, stream: IO[bytes]) -> None:

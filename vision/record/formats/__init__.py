@@ -8,7 +8,7 @@ from typing import IO, NamedTuple
 
 from vision.errors import StoreError
 from vision.record.files import replacing
-from vision.record.formats import boxes_text, hires_files, opentraffic, sumo, trajectories, turning
+from vision.record.formats import boxes_text, hires_files, measures, opentraffic, sumo, trajectories, turning
 from vision.record.formats.options import Options, read_options
 from vision.record.formats.request import Request, Window
 
@@ -32,6 +32,8 @@ FORMS: dict[str, Form] = {
     "hires-datz": Form("detector events", files=hires_files.datz_files, binary=True),
     "ottrk": Form("samples", opentraffic.write_ottrk, binary=True),
     "otflow": Form("sections", opentraffic.write_otflow),
+    "measures": Form("rows", files=measures.csv_files),
+    "measures-parquet": Form("rows", files=measures.parquet_files, binary=True),
     "utdf": Form("vehicles", turning.write_utdf),
     "sumo-edges": Form("vehicles", sumo.write_edges),
     "sumo-turns": Form("vehicles", sumo.write_turns),

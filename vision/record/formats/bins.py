@@ -12,6 +12,10 @@ from vision.record.formats.request import Request
 FLAGGED_SHARE, WITHHELD_SHARE = 0.95, 0.5
 
 
+#: What the time of an interval is divided into.
+_SHARES = ("observed", "gap", "suspended")
+
+
 class Bins(NamedTuple):
     """Half-open intervals of one length: the stream second each begins at, f8[n], and the share observed, f8[n]."""
 
@@ -24,6 +28,15 @@ class Bins(NamedTuple):
         place = np.floor((np.nan_to_num(time_s, nan=-1e18) - self.begin_s[0]) / self.length_s)
         inside = (place >= 0) & (place < len(self.begin_s))
         return np.where(inside, place, -1).astype(np.int64)
+
+
+class Watched(NamedTuple):
+    """What became of the seconds of each interval, f8[n], and by what they were suspended: "camera_moved=12"."""
+
+    observed_s: np.ndarray
+    gap_s: np.ndarray
+    suspended_s: np.ndarray
+    reasons: list[str]
 
 
 def stream_bins(request: Request) -> Bins:
@@ -41,24 +54,53 @@ def wall_bins(request: Request) -> Bins:
 
 def _bins(request: Request, first_s: float) -> Bins:
     length_s = float(request.options.interval_min * 60)
-    n = max(1, int(np.ceil((request.end_s - first_s) / length_s)))
+    end_s = max([request.end_s, *(float(end) for _, end, _, _ in _accounts(request))])
+    n = max(1, int(np.ceil((end_s - first_s) / length_s - 1e-9)))
     begin_s = first_s + length_s * np.arange(n)
-    return Bins(begin_s, length_s, _observed_s(request, begin_s, length_s) / length_s)
+    bins = Bins(begin_s, length_s, np.ones(n))
+    return bins._replace(share=watched(request, bins).observed_s / length_s)
 
 
-def _observed_s(request: Request, begin_s: np.ndarray, length_s: float) -> np.ndarray:
-    """Return the seconds that were observed of each interval, f8[n]; of a run without coverage, those it lasted."""
-    edges = np.append(begin_s, begin_s[-1] + length_s)
-    for part in request.of_type("coverage"):
-        end = part.rows["time_s"].astype(np.float64)
-        span = np.maximum(part.rows["interval_s"].astype(np.float64), 1e-9)
-        seen = np.clip(part.rows["observed_s"] / span, 0.0, 1.0)
-        found = np.zeros(len(begin_s))
-        for low, high, share in zip((end - span).tolist(), end.tolist(), seen.tolist(), strict=True):
-            found += share * np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0.0, None)
-        if len(end):
-            return found
-    return np.clip(np.minimum(edges[1:], request.end_s) - np.maximum(edges[:-1], 0.0), 0.0, None)
+def watched(request: Request, bins: Bins) -> Watched:
+    """Return what was observed of each interval; of a run without coverage, the seconds that it lasted."""
+    begin_s, end_s = bins.begin_s, bins.begin_s + bins.length_s
+    found = {name: np.zeros(len(begin_s)) for name in _SHARES}
+    by: list[dict[str, float]] = [{} for _ in begin_s]
+    accounts = _accounts(request)
+    for low, high, shares, reason in accounts:
+        shared = np.clip(np.minimum(end_s, high) - np.maximum(begin_s, low), 0.0, None)
+        for name, share in shares.items():
+            found[name] += share * shared
+        for k in np.flatnonzero(shared).tolist() if shares["suspended"] > 0.0 else ():
+            by[k][reason] = by[k].get(reason, 0.0) + shares["suspended"] * float(shared[k])
+    if not accounts:
+        found["observed"] = np.clip(np.minimum(end_s, request.end_s) - np.maximum(begin_s, 0.0), 0.0, None)
+    reasons = [";".join(f"{name}={seconds:.6g}" for name, seconds in sorted(one.items())) for one in by]
+    return Watched(found["observed"], found["gap"], found["suspended"], reasons)
+
+
+def _accounts(request: Request) -> list[tuple[float, float, dict[str, float], str]]:
+    """Return from when to when each account of `coverage` speaks, the shares in it and the reason of a suspension.
+
+    They are of the whole run, whatever events were chosen, within the window that was asked for.
+    """
+    low_s = -np.inf if request.window.from_s is None else request.window.from_s
+    high_s = np.inf if request.window.to_s is None else request.window.to_s
+    for rule, entry in enumerate(request.records.header.rules):
+        rows = request.records.by_rule(rule)
+        if entry.type != "coverage" or not len(rows):
+            continue
+        names, found = request.names(entry, "reason"), []
+        for row in rows:
+            span_s = max(float(row["interval_s"]), 1e-9)
+            shares = {
+                key: min(max(float(row[f"{key}_s"]) / span_s, 0.0), 1.0) for key in ("observed", "gap", "suspended")
+            }
+            begin_s, end_s = max(float(row["time_s"]) - span_s, low_s), min(float(row["time_s"]), high_s)
+            if end_s > begin_s:
+                found.append((begin_s, end_s, shares, names[int(row["reason"])]))
+        return found
+    return []
 
 
 def note_coverage(request: Request, bins: Bins) -> None:

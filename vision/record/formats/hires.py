@@ -2,8 +2,8 @@
 
 | code    | meaning                                  | made from                                                  |
 |---------|------------------------------------------|------------------------------------------------------------|
-| 82, 81  | vehicle detector on, off                 | `presence`                                                 |
-| 90, 89  | pedestrian detector on, off              | `crosswalk`: somebody is on it                             |
+| 82, 81  | vehicle detector on, off                 | `presence`, unless persons are all that it feels           |
+| 90, 89  | pedestrian detector on, off              | `presence` of persons; `crosswalk`: somebody is on it      |
 | 83      | vehicle detector restored                | the first interval of `coverage` that was observed again   |
 | 84      | vehicle detector failed: other           | an interval in which the camera had moved or was blinded   |
 | 85      | vehicle detector failed: watchdog        | an interval in which frames were missing                   |
@@ -103,7 +103,8 @@ def _signal_codes(previous: str, state: str) -> tuple[int, ...]:
 def _vehicle_detectors(request: Request) -> Iterable[Detector]:
     for part in request.of_type("presence"):
         for zone, rows in _by_zone(request, part):
-            yield Detector(_channel(request, part, zone), False, rows["time_s"], rows["on"])
+            person = list(request.config(part.rule).get("classes", ())) == ["person"]
+            yield Detector(_channel(request, part, zone), person, rows["time_s"], rows["on"])
 
 
 def _person_detectors(request: Request) -> Iterable[Detector]:

@@ -33,6 +33,8 @@ class Options(msgspec.Struct, **_STRICT):
     interval that may go unobserved before its detectors count as failed. `movements` names a turn as "entry -> exit".
     `north_deg` is the compass bearing of the ground plane's y axis. `edges` gives a line ("line", along its flow, or
     "line:direction") its SUMO edge. `classes` are those that count as vehicles. Counts from 1 to `k` - 1 are withheld.
+    `free_kmh` is the free speed of a section (by its rule's name) where it is not to be measured; `unsignalised` names
+    the sections that end at no signal, whose level of service has other limits.
     """
 
     device: DeviceNumber | DeviceName | None = None
@@ -48,6 +50,8 @@ class Options(msgspec.Struct, **_STRICT):
     edges: dict[str, EdgeName] = {}
     classes: tuple[str, ...] = ("car", "bus", "truck", "motorcycle")
     k: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
+    free_kmh: dict[str, Annotated[float, msgspec.Meta(gt=0.0, le=300.0)]] = {}
+    unsignalised: tuple[str, ...] = ()
 
 
 def read_options(path: str | Path) -> Options:

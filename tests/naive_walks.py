@@ -1,0 +1,148 @@
+"""Slow, obvious twins of `kernels/walks.py` and `kernels/rules/crosswalk.py`: each track keeps all its places."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+from naive_geometry import inside_zone
+from naive_rules import direction_code, line_offset
+from naive_signals import state_at
+
+from kernels.records import ENDED
+
+
+def walk_reset():
+    """A track that has been nowhere."""
+    return SimpleNamespace(places=[], walk=None, entries=[])
+
+
+def foot_between(a, b, part):
+    """A place (time, x px, y px, x m, y m) on the way from a to b."""
+    return tuple(one + part * (other - one) for one, other in zip(a, b, strict=True))
+
+
+def side_of(line, place):
+    """+1 or -1."""
+    return 1 if line_offset(line, place[1], place[2]) > 0 else -1
+
+
+def edge(zone, a, b):
+    """Where the way from a to b meets the outline, by halving it 40 times."""
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        place = foot_between(a, b, middle)
+        same = inside_zone(zone, place[1], place[2]) == inside_zone(zone, a[1], a[2])
+        low, high = (middle, high) if same else (low, middle)
+    return foot_between(a, b, low)
+
+
+def wait_step(places, zone, waits, entry_s):
+    """How long one had waited when it stepped on: back through the places at a kerb, absences of a second forgiven."""
+    kerb = [
+        time_s
+        for time_s, x, y, _, _ in places
+        if not inside_zone(zone, x, y) and any(row["zone"]["n"] and inside_zone(row["zone"], x, y) for row in waits)
+    ]
+    if not kerb or entry_s - kerb[-1] > 1.0:
+        return math.nan
+    since_s = kerb[-1]
+    for time_s in reversed(kerb):
+        if since_s - time_s > 1.0:
+            break
+        since_s = time_s
+    return entry_s - since_s
+
+
+def walk_step(user, zone, line, waits, track):
+    """One more row; return the walk that it ends (over or back), or None."""
+    now = tuple(float(track[name]) for name in ("time_s", "foot_x_px", "foot_y_px", "foot_x_m", "foot_y_m"))
+    walk = user.walk
+    if track["flags"] & ENDED:
+        if walk is None:
+            return None
+        walk.lost = walk.inside
+        walk.exit = user.places[-1] if walk.inside else walk.exit
+        user.walk = None
+        return walk
+    here = inside_zone(zone, now[1], now[2])
+    before = user.places[-1] if user.places else None
+    if here and walk is None:
+        entry = edge(zone, before, now) if before else (now[0], *[math.nan] * 4)
+        user.walk = walk = SimpleNamespace(
+            entry=entry,
+            exit=None,
+            side=side_of(line, entry) if before else 0,
+            seen=before is not None,
+            waited_s=wait_step(user.places, zone, waits, entry[0]) if before else math.nan,
+            height=float(track["y2_px"]) - float(track["y1_px"]),
+            reason=0,
+            state=None,
+            lost=False,
+        )
+        user.entries = [walk]
+    elif walk is not None and not here and walk.inside:
+        walk.exit = edge(zone, before, now)
+    user.places.append(now)
+    if walk is not None:
+        walk.inside = here
+        if not here and now[0] - walk.exit[0] > 1.0:
+            user.walk = None
+            return walk
+    return None
+
+
+def in_group(users, number, walk):
+    """Is there another whose entry is near?"""
+    for other, user in users.items():
+        for one in user.entries:
+            if other == number or not one.seen or one.side != walk.side or abs(one.entry[0] - walk.entry[0]) > 2.0:
+                continue
+            apart_m = math.dist(one.entry[3:], walk.entry[3:])
+            apart_px = math.dist(one.entry[1:3], walk.entry[1:3])
+            if apart_m <= 2.0 or (math.isnan(apart_m) and apart_px <= walk.height):
+                return 1
+    return 0
+
+
+def crosswalk_step(tracks, clock, signals, settings, users):
+    """One frame: who has crossed; `users` is empty at first, kept by slot as an entry counts until its slot is used."""
+    s, events = settings[0], []
+    for track in tracks:
+        slot, number = int(track["slot"]), int(track["id"])
+        if slot not in users or users[slot].number != number:
+            users[slot] = walk_reset()
+            users[slot].number = number
+        user = users[slot]
+        before = user.walk
+        ended = walk_step(user, s["crosswalk"], s["line"], settings, track)
+        walk = ended or user.walk
+        if clock["suspended"] and walk:
+            walk.reason = int(clock["suspended"])
+        if user.walk and user.walk is not before and user.walk.seen and s["signal"] >= 0:
+            user.walk.state = int(state_at(signals[int(s["signal"])], user.walk.entry[0])[0])
+        if not ended or side_of(s["line"], walk.exit) == walk.side:
+            continue
+        if not int(s["classes"]) >> int(track["class_id"]) & 1:
+            continue
+        whole = walk.seen and not walk.lost and walk.exit[0] > walk.entry[0]
+        cross_s = walk.exit[0] - walk.entry[0] if whole else math.nan
+        events.append(
+            {
+                "time_s": walk.exit[0],
+                "track_id": number,
+                "score": float(track["score"]),
+                "class_id": int(track["class_id"]),
+                "zone": int(s["index"]),
+                "wait_s": walk.waited_s,
+                "cross_s": cross_s,
+                "speed_mps": math.dist(walk.entry[3:], walk.exit[3:]) / cross_s if whole else math.nan,
+                "direction": direction_code(s["line"], side_of(s["line"], walk.exit)),
+                "signal_state": -1 if walk.state is None else walk.state,
+                "group": in_group({k: u for k, u in users.items() if u is not user}, None, walk),
+                "truncated": int(not walk.seen) + 2 * int(walk.lost),
+                "reason": walk.reason,
+            }
+        )
+    return events
