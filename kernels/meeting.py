@@ -31,6 +31,7 @@ USER = np.dtype(
         ("moved_s", "<f8"),
         ("brake_s", "<f8"),
         ("turn_rps", "<f8"),
+        ("reach_m", "<f8"),
         ("speed_mps", "<f8"),
         ("speed_sd_mps", "<f8"),
         ("position_sd_m", "<f8"),
@@ -74,12 +75,14 @@ MEETING = np.dtype(
 #: Most encounters that are open at once.
 MAX_MEETINGS = 256
 
-#: `missed` counts encounters for which there was no place; `here` are the slots of those seen now, `n` of them.
+#: `missed` counts encounters for which there was no place; `here` are the slots of the `n` seen now,
+#: `bounds_m` their bounds, `spots_m` where each is and how far it reaches (x, y, m): -inf for who stands.
 MEETINGS = np.dtype(
     [
         ("users", USER, (MAX_TRACKS,)),
         ("open", MEETING, (MAX_MEETINGS,)),
         ("bounds_m", "<f8", (MAX_TRACKS, 4)),
+        ("spots_m", "<f8", (MAX_TRACKS, 3)),
         ("here", "<i4", (MAX_TRACKS,)),
         ("n", "<i4"),
         ("top", "<i4"),
@@ -137,12 +140,13 @@ def user_turn(user, track):
     passed_s = track["time_s"] - user["time_s"]
     was_x, was_y = user["footprint"]["vx_mps"], user["footprint"]["vy_mps"]
     vx, vy = float(track["vx_mps"]), float(track["vy_mps"])
-    if not 0.0 < passed_s < TURN_SMOOTH_S or not min(math.hypot(was_x, was_y), math.hypot(vx, vy)) > TURN_SPEED_MPS:
+    was, now, least = was_x * was_x + was_y * was_y, vx * vx + vy * vy, TURN_SPEED_MPS * TURN_SPEED_MPS
+    if not (0.0 < passed_s < TURN_SMOOTH_S and was > least and now > least):
         user["turn_rps"] = 0.0
         return
-    turned = math.atan2(was_x * vy - was_y * vx, was_x * vx + was_y * vy)
-    share = 1.0 - math.exp(-passed_s / TURN_SMOOTH_S)
-    user["turn_rps"] += share * (turned / passed_s - user["turn_rps"])
+    # From one row to the next the angle is as good as its sine.
+    turned = (was_x * vy - was_y * vx) / math.sqrt(was * now)
+    user["turn_rps"] += (turned / passed_s - user["turn_rps"]) * passed_s / (passed_s + TURN_SMOOTH_S)
 
 
 @kernel
@@ -166,7 +170,7 @@ def user_step(known, track, clock, near):
         user["placed"] = 0
         return False
     user["placed"] = 1
-    user["speed_mps"] = math.hypot(vx, vy)
+    user["speed_mps"] = math.sqrt(vx * vx + vy * vy)
     user["speed_sd_mps"] = track["speed_sd_mps"] if track["speed_sd_mps"] == track["speed_sd_mps"] else 0.0
     user["position_sd_m"] = track["position_sd_m"]
     if user["speed_mps"] > STAND_MPS:
@@ -177,7 +181,8 @@ def user_step(known, track, clock, near):
     if reason == NO_REASON and not track["position_sd_m"] < near["position_sd_max_m"]:
         reason = CALIBRATION
     user["reason"] = reason
-    reach = math.hypot(footprint["half_length_m"], footprint["half_width_m"])
+    reach = math.sqrt(footprint["half_length_m"] ** 2 + footprint["half_width_m"] ** 2)
+    user["reach_m"] = reach
     bounds, ahead_x, ahead_y = user["bounds_m"], vx * near["horizon_s"], vy * near["horizon_s"]
     bounds[0], bounds[1] = footprint["x_m"] + min(ahead_x, 0.0) - reach, footprint["y_m"] + min(ahead_y, 0.0) - reach
     bounds[2], bounds[3] = footprint["x_m"] + max(ahead_x, 0.0) + reach, footprint["y_m"] + max(ahead_y, 0.0) + reach
@@ -197,15 +202,21 @@ def contact_in(a, b, near):
     A contact that a deviation of their positions would undo is none, nor one that the curves undo on which they are.
     """
     one, other = a["footprint"], b["footprint"]
-    closing = math.hypot(other["vx_mps"] - one["vx_mps"], other["vy_mps"] - one["vy_mps"])
+    dx, dy = other["x_m"] - one["x_m"], other["y_m"] - one["y_m"]
+    vx, vy = other["vx_mps"] - one["vx_mps"], other["vy_mps"] - one["vy_mps"]
+    closing, reach_m = math.sqrt(vx * vx + vy * vy), a["reach_m"] + b["reach_m"]
     if closing < near["closing_min_mps"] or max(a["speed_mps"], b["speed_mps"]) < near["speed_min_mps"]:
+        return math.inf
+    far_m = reach_m + closing * near["horizon_s"]
+    square = dx * dx + dy * dy
+    if square > far_m * far_m or (dx * vx + dy * vy > 0.0 and square > reach_m * reach_m):
         return math.inf
     enter_s, leave_s = encounter.contact_window(one, other, 0.0)
     if not (leave_s > 0.0 and enter_s <= near["horizon_s"]) or doubles(a, b):
         return math.inf
     sd_m = math.hypot(a["position_sd_m"], b["position_sd_m"])
     if sd_m > 0.0:
-        _, surely_s = encounter.contact_window(one, other, 0.5 * sd_m)
+        surely_s = encounter.contact_window(one, other, 0.5 * sd_m)[1]
         if not 0.0 < surely_s < math.inf:
             return math.inf
     turn_a, turn_b = a["turn_rps"], b["turn_rps"]
@@ -309,6 +320,10 @@ def meetings_follow(known, tracks, clock, near):
             # Too young a track has no velocity to speak of.
             if track["time_s"] - track["birth_s"] >= near["age_min_s"]:
                 known["here"][n] = track["slot"]
+                spot = known["spots_m"][n]
+                spot[0], spot[1], spot[2] = user["footprint"]["x_m"], user["footprint"]["y_m"], user["reach_m"]
+                if user["speed_mps"] < near["speed_min_mps"]:
+                    spot[2] = -np.inf
                 for k in range(4):
                     known["bounds_m"][n, k] = user["bounds_m"][k]
                 n += 1

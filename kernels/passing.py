@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kernels._jit import kernel
-from kernels.meeting import MEETINGS, boxes_apart, doubles, meeting_find, meeting_note, meeting_open, meetings_reset
+from kernels.meeting import MEETINGS, doubles, meeting_find, meeting_note, meeting_open, meetings_reset
 from kernels.records import MAX_TRACKS
 from kernels.trail import TRAIL, TRAIL_LENGTH, trail_add, trail_pet, trail_reset
 
@@ -14,6 +14,8 @@ PASSINGS = np.dtype([("meetings", MEETINGS), ("trails", TRAIL, (MAX_TRACKS,)), (
 
 #: Who moves the same way (cosine) as one with a straight trail only follows it.
 SAME_WAY = 0.87
+#: Who was not seen for so long may have come onto a way anywhere.
+PASS_GAP_S = 1.0
 
 
 @kernel
@@ -65,9 +67,14 @@ def passings_step(passings, clock, near, pet_max_s):
         fresh = trail["n"] > 1 and now - owner["time_s"] <= pet_max_s
         if not fresh or passings["of"][slot] != owner["id"]:
             continue
+        bounds, reach_m = trail["bounds_m"], owner["reach_m"]
+        low_x, low_y, high_x, high_y = bounds[0] - reach_m, bounds[1] - reach_m, bounds[2] + reach_m, bounds[3] + reach_m
+        if high_x - low_x + high_y - low_y < 4.0 * reach_m + 1.0:
+            continue  # it stands: it has left nothing
         for k in range(known["n"]):
-            if known["here"][k] == slot or boxes_apart(known["bounds_m"][k], trail["bounds_m"]):
+            x_m, y_m, far_m = known["spots_m"][k, 0], known["spots_m"][k, 1], known["spots_m"][k, 2]
+            if x_m + far_m < low_x or x_m - far_m > high_x or y_m + far_m < low_y or y_m - far_m > high_y:
                 continue
             user = known["users"][known["here"][k]]
-            if user["speed_mps"] >= near["speed_min_mps"] and now - user["was_s"] <= 1.0:
+            if user["id"] != owner["id"] and now - user["was_s"] <= PASS_GAP_S:
                 pass_onto(passings, owner, trail, user, pet_max_s)

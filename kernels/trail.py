@@ -14,7 +14,7 @@ from kernels.footprint import reach_m
 TRAIL_LENGTH = 32
 SAMPLE = np.dtype([("time_s", "<f8"), ("x_m", "<f8"), ("y_m", "<f8"), ("ux", "<f8"), ("uy", "<f8")])
 
-#: A trail: its samples in a ring of which `n` count and `next` is written next; its bounds; whether it is straight.
+#: A trail: its samples in a ring of which `n` count and `next` is written next; the bounds of its points; whether it is straight.
 TRAIL = np.dtype(
     [
         ("samples", SAMPLE, (TRAIL_LENGTH,)),
@@ -38,10 +38,13 @@ def trail_reset(trail):
 
 @kernel
 def trail_add(trail, footprint, time_s, step_s):
-    """Note where a footprint is, unless the sample before is younger than `step_s`: then the last one moves on."""
+    """Note where a footprint is, unless the sample before is younger than `step_s`: then the last one moves on.
+
+    The newest sample is thus where the road user is now, and the others are `step_s` or more apart.
+    """
     samples, n, at = trail["samples"], trail["n"], trail["next"]
-    # The newest sample is where the road user is now; the one before it says when the next is due.
-    if n >= 2 and time_s - samples[(at - 2) % TRAIL_LENGTH]["time_s"] < step_s:
+    moves = n >= 2 and time_s - samples[(at - 2) % TRAIL_LENGTH]["time_s"] < step_s
+    if moves:
         at = (at - 1) % TRAIL_LENGTH
     else:
         trail["n"], trail["next"] = min(n + 1, TRAIL_LENGTH), (at + 1) % TRAIL_LENGTH
@@ -49,17 +52,17 @@ def trail_add(trail, footprint, time_s, step_s):
     sample["time_s"], sample["x_m"], sample["y_m"] = time_s, footprint["x_m"], footprint["y_m"]
     sample["ux"], sample["uy"] = footprint["ux"], footprint["uy"]
     trail["half_length_m"], trail["half_width_m"] = footprint["half_length_m"], footprint["half_width_m"]
-    reach = math.hypot(footprint["half_length_m"], footprint["half_width_m"])
-    low_x, low_y, high_x, high_y, straight = math.inf, math.inf, -math.inf, -math.inf, 1
-    for k in range(trail["n"]):
-        one = samples[k]
-        low_x, high_x = min(low_x, one["x_m"]), max(high_x, one["x_m"])
-        low_y, high_y = min(low_y, one["y_m"]), max(high_y, one["y_m"])
-        if one["ux"] * footprint["ux"] + one["uy"] * footprint["uy"] < STRAIGHT:
-            straight = 0
     bounds = trail["bounds_m"]
-    bounds[0], bounds[1], bounds[2], bounds[3] = low_x - reach, low_y - reach, high_x + reach, high_y + reach
-    trail["straight"] = straight
+    if not moves:
+        bounds[0], bounds[1], bounds[2], bounds[3] = math.inf, math.inf, -math.inf, -math.inf
+        trail["straight"] = 1
+    # While only the last sample moves, the bounds can only grow.
+    for k in range(at if moves else 0, at + 1 if moves else trail["n"]):
+        one = samples[k]
+        bounds[0], bounds[1] = min(bounds[0], one["x_m"]), min(bounds[1], one["y_m"])
+        bounds[2], bounds[3] = max(bounds[2], one["x_m"]), max(bounds[3], one["y_m"])
+        if one["ux"] * footprint["ux"] + one["uy"] * footprint["uy"] < STRAIGHT:
+            trail["straight"] = 0
 
 
 @kernel
