@@ -18,7 +18,8 @@ from kernels.records import CALIBRATION, ENDED, MAX_TRACKS, NO_REASON
 from kernels.track import overlap
 
 #: A road user as encounters see it: its footprint now and before, since when it stands, the bounds of where it is and
-#: will be within the horizon, and of which other track it was born the double. `brake_s`: when it last braked hard.
+#: will be within the horizon, and of which other track it was born the double. `brake_s`: when it
+#: braked hardest of late, and how hard.
 USER = np.dtype(
     [
         ("footprint", FOOTPRINT),
@@ -30,6 +31,7 @@ USER = np.dtype(
         ("relinked_s", "<f8"),
         ("moved_s", "<f8"),
         ("brake_s", "<f8"),
+        ("brake_mps2", "<f8"),
         ("turn_rps", "<f8"),
         ("reach_m", "<f8"),
         ("speed_mps", "<f8"),
@@ -100,8 +102,8 @@ DOUBLE_IOU = 0.5
 DOUBLE_S = 1.5
 #: The rate of turning is smoothed over so long; a slower one is noise, and so is the heading of who is slower.
 TURN_SMOOTH_S, TURN_MIN_RPS, TURN_SPEED_MPS = 0.5, 0.15, 1.0
-#: So hard does nobody brake without need.
-HARD_MPS2 = 6.0
+#: The hardest braking is remembered for so long.
+BRAKE_S = 1.0
 #: Slower than this it stands.
 STAND_MPS = 0.5
 
@@ -121,7 +123,7 @@ def user_born(known, user, track):
     """Begin to follow a track; where its box lies over that of another, it is that one's double."""
     user["id"], user["birth_s"], user["double_of"], user["turn_rps"] = track["id"], track["birth_s"], 0, 0.0
     user["time_s"], user["was_s"], user["moved_s"], user["brake_s"] = -np.inf, -np.inf, -np.inf, -np.inf
-    user["placed"], user["slot"] = 0, track["slot"]
+    user["placed"], user["slot"], user["brake_mps2"] = 0, track["slot"], 0.0
     footprint_reset(user["footprint"])
     most = DOUBLE_IOU
     for i in range(len(known["users"])):
@@ -173,10 +175,12 @@ def user_step(known, track, clock, near):
     user["speed_mps"] = math.sqrt(vx * vx + vy * vy)
     user["speed_sd_mps"] = track["speed_sd_mps"] if track["speed_sd_mps"] == track["speed_sd_mps"] else 0.0
     user["position_sd_m"] = track["position_sd_m"]
+    now = track["time_s"]
     if user["speed_mps"] > STAND_MPS:
-        user["moved_s"] = track["time_s"]
-    if track["accel_mps2"] < -HARD_MPS2:
-        user["brake_s"] = track["time_s"]
+        user["moved_s"] = now
+    braking_mps2 = -float(track["accel_mps2"])
+    if braking_mps2 >= user["brake_mps2"] or (braking_mps2 == braking_mps2 and now - user["brake_s"] > BRAKE_S):
+        user["brake_s"], user["brake_mps2"] = now, braking_mps2
     reason = doubt(track, clock, track["time_s"], near["age_min_s"], near["score_min"])
     if reason == NO_REASON and not track["position_sd_m"] < near["position_sd_max_m"]:
         reason = CALIBRATION

@@ -58,7 +58,7 @@ def line_in(outline, start, way):
 
 def difference(ones, others):
     """The outline of all differences between points of two convex shapes."""
-    return hull([np.subtract(q, p) for p in ones for q in others])
+    return hull([(q[0] - p[0], q[1] - p[1]) for p in ones for q in others])
 
 
 def smaller(footprint, by_m):
@@ -112,9 +112,8 @@ def cut(points, n, limit):
 def on_arc(footprint, turn_rps, after_s):
     """Many short straight ways."""
     one, steps = fields(footprint), 2000
-    at, v = complex(one["x_m"], one["y_m"]), complex(one["vx_mps"], one["vy_mps"])
-    for k in range(steps):
-        at += v * np.exp(1j * turn_rps * after_s * (k + 0.5) / steps) * after_s / steps
+    ways = np.exp(1j * turn_rps * after_s * (np.arange(steps) + 0.5) / steps) * after_s / steps
+    at = complex(one["x_m"], one["y_m"]) + complex(one["vx_mps"], one["vy_mps"]) * ways.sum()
     u = complex(one["ux"], one["uy"]) * np.exp(1j * turn_rps * after_s)
     return at.real, at.imag, u.real, u.imag
 
@@ -219,6 +218,10 @@ def trail_reach(rect, nx, ny):
 def first_touch(p, q, was, now):
     """Where the way from `was` to `now` enters the difference of what is swept from p to q and the rectangle."""
     now = fields(now)
+    lengths = [one["half_length_m"] + one["half_width_m"] for one in (p, now)]
+    ways = [math.dist(*((one["x_m"], one["y_m"]) for one in pair)) for pair in ((p, q), (was, now), (p, now))]
+    if ways[2] > ways[0] + ways[1] + sum(lengths):
+        return math.inf  # so far apart that no outline need be drawn
     swept = hull(naive_footprint.corners(p) + naive_footprint.corners({**p, "x_m": q["x_m"], "y_m": q["y_m"]}))
     shape = naive_footprint.corners({**now, "x_m": 0.0, "y_m": 0.0})
     start = (float(was["x_m"]), float(was["y_m"]))

@@ -25,8 +25,9 @@ class User:
     was_s: float = -math.inf
     turn: float = 0.0
     placed: bool = False
+    alive: bool = True
     moved_s: float = -math.inf
-    brake_s: float = -math.inf
+    braking: tuple = (-math.inf, 0.0)
     row: dict = field(default_factory=dict)
     reason: int = 0
 
@@ -120,7 +121,9 @@ def user_step(world, track, clock, near):
     if not user.placed:
         return False
     user.moved_s = row["time_s"] if user.speed > 0.5 else user.moved_s
-    user.brake_s = row["time_s"] if row["accel_mps2"] < -6.0 else user.brake_s
+    braking = -row["accel_mps2"]
+    if braking >= user.braking[1] or (row["time_s"] - user.braking[0] > 1.0 and not math.isnan(braking)):
+        user.braking = (row["time_s"], braking)
     user.reason = doubt(track, clock, row["time_s"], near["age_min_s"], near["score_min"])
     if not user.reason and not row["position_sd_m"] < near["position_sd_max_m"]:
         user.reason = REASONS.index("calibration")
@@ -215,6 +218,9 @@ def meetings_follow(world, tracks, clock, near):
     """Who is here now and old enough, and how the open encounters go on."""
     world.here = []
     for track in tracks:
+        known = world.users.get(int(track["slot"]))
+        if int(track["flags"]) & ENDED and known is not None and known.id == int(track["id"]):
+            known.alive = False
         wanted = int(near["classes"]) >> int(track["class_id"]) & 1
         if not int(track["flags"]) & ENDED and wanted and user_step(world, track, clock, near):
             user = world.users[int(track["slot"])]
