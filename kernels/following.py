@@ -96,7 +96,7 @@ def close_follow(close, track, leader, leader_slot):
 
 @kernel
 def close_step(close, track, gap_m, gap_sd_m, limit_m, reason):
-    """Take a row with a gap below its limit (m), or surely below it by two deviations, into the run behind one leader."""
+    """Take a row with a gap below its limit (m) into the run behind one leader; surely below is by two deviations."""
     now, speed_mps = track["time_s"], float(track["speed_mps"])
     if close["runs"] == 0:
         close["runs"], close["since_s"], close["last_s"], close["way_m"] = 1, now, now, 0.0
@@ -105,7 +105,7 @@ def close_step(close, track, gap_m, gap_sd_m, limit_m, reason):
     close["way_m"] += speed_mps * (now - close["last_s"])
     close["last_s"] = now
     if gap_m + 2.0 * gap_sd_m < limit_m:
-        if not close["sure_s"] == close["sure_s"]:
+        if math.isnan(close["sure_s"]):
             close["sure_s"], close["sure_from_m"] = now, close["way_m"]
         close["sure_held_s"] = max(close["sure_held_s"], now - close["sure_s"])
         close["sure_way_m"] = max(close["sure_way_m"], close["way_m"] - close["sure_from_m"])

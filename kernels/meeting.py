@@ -92,7 +92,7 @@ MEETINGS = np.dtype(
     ]
 )
 
-#: What counts: contact within `horizon_s`, one of the two at `speed_min_mps` and both at `closing_min_mps` to each other.
+#: What counts: contact within `horizon_s`, one of the two at `speed_min_mps`, both at `closing_min_mps` to each other.
 NEAR_LIMITS = ("horizon_s", "speed_min_mps", "closing_min_mps", "position_sd_max_m", "age_min_s", "score_min")
 NEARNESS = np.dtype([("classes", "<u4"), *((name, "<f8") for name in NEAR_LIMITS)])
 
@@ -297,7 +297,7 @@ def meeting_step(one, a, b, contact_s, near):
         one["drac_mps2"] = max(one["drac_mps2"], 0.5 * closing / ttc_s)
     judged = a["reason"] == NO_REASON and b["reason"] == NO_REASON
     known_judged = one["at_s"] > -np.inf and one["reason"] == NO_REASON
-    if judged == known_judged and not ttc_s < one["ttc_s"] or known_judged and not judged:
+    if (known_judged and not judged) or (judged == known_judged and ttc_s >= one["ttc_s"]):
         return
     meeting_note(one, a, b, time_s, ttc_s)
     one["ttc_s"], one["angle_deg"] = ttc_s, encounter.encounter_angle(p["ux"], p["uy"], q["ux"], q["uy"])
@@ -320,9 +320,10 @@ def meetings_follow(known, tracks, clock, near):
         user = known["users"][track["slot"]]
         if track["flags"] & ENDED:
             user["alive"] = 0 if user["id"] == track["id"] else user["alive"]
-        elif (near["classes"] >> track["class_id"]) & 1 and user_step(known, track, clock, near):
+        elif (near["classes"] >> track["class_id"]) & 1:
+            placed = user_step(known, track, clock, near)
             # Too young a track has no velocity to speak of.
-            if track["time_s"] - track["birth_s"] >= near["age_min_s"]:
+            if placed and track["time_s"] - track["birth_s"] >= near["age_min_s"]:
                 known["here"][n] = track["slot"]
                 spot = known["spots_m"][n]
                 spot[0], spot[1], spot[2] = user["footprint"]["x_m"], user["footprint"]["y_m"], user["reach_m"]

@@ -68,7 +68,12 @@ def passings_step(passings, clock, near, pet_max_s):
         if not fresh or passings["of"][slot] != owner["id"]:
             continue
         bounds, reach_m = trail["bounds_m"], owner["reach_m"]
-        low_x, low_y, high_x, high_y = bounds[0] - reach_m, bounds[1] - reach_m, bounds[2] + reach_m, bounds[3] + reach_m
+        low_x, low_y, high_x, high_y = (
+            bounds[0] - reach_m,
+            bounds[1] - reach_m,
+            bounds[2] + reach_m,
+            bounds[3] + reach_m,
+        )
         if high_x - low_x + high_y - low_y < 4.0 * reach_m + 1.0:
             continue  # it stands: it has left nothing
         for k in range(known["n"]):

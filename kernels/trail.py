@@ -14,7 +14,8 @@ from kernels.footprint import reach_m
 TRAIL_LENGTH = 32
 SAMPLE = np.dtype([("time_s", "<f8"), ("x_m", "<f8"), ("y_m", "<f8"), ("ux", "<f8"), ("uy", "<f8")])
 
-#: A trail: its samples in a ring of which `n` count and `next` is written next; the bounds of its points; whether it is straight.
+#: A trail: its samples in a ring of which `n` count and `next` is written next; the bounds of its points; whether it
+#: is straight.
 TRAIL = np.dtype(
     [
         ("samples", SAMPLE, (TRAIL_LENGTH,)),

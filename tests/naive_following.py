@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import naive_footprint
 import numpy as np
@@ -70,7 +71,7 @@ def close_step(follower, row):
 
 def ways(run):
     """How far it had come at each row."""
-    return np.cumsum([0.0] + [b["speed"] * (b["time"] - a["time"]) for a, b in zip(run, run[1:], strict=False)])
+    return np.cumsum([0.0] + [b["speed"] * (b["time"] - a["time"]) for a, b in pairwise(run)])
 
 
 def close_end(follower, track, held_min_s, way_min_m):

@@ -78,9 +78,9 @@ def impacts_step(scene, clock, s):
             scene.world.open.remove(one)
     for user in scene.world.here:
         turned, before, passed = way_turned(scene.ways.setdefault(user.id, []), user)
-        if passed > 0 and turned >= s["turn_deg"] and before >= s["turn_speed_mps"]:
-            if before * math.radians(turned) / passed >= 8.0:
-                impact_add(scene, [user], now, [user.rect["x_m"], user.rect["y_m"]], turned=turned)
+        hard = passed > 0 and before * math.radians(turned) / passed >= 8.0
+        if hard and turned >= s["turn_deg"] and before >= s["turn_speed_mps"]:
+            impact_add(scene, [user], now, [user.rect["x_m"], user.rect["y_m"]], turned=turned)
 
 
 def impact_due(scene, one, clock, s):

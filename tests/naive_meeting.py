@@ -1,4 +1,4 @@
-"""Slow, obvious twins of `kernels/meeting.py`, `kernels/passing.py` and `conflict`: each encounter keeps its whole past."""
+"""Slow, obvious twins of `kernels/meeting.py`, `kernels/passing.py` and `conflict`: encounters as objects in lists."""
 
 from __future__ import annotations
 
@@ -290,8 +290,10 @@ def conflict_step(tracks, clock, settings, world):
             continue
         world.open.remove(one)
         kind, met = twins.encounter_kind(one.angle), one.ttc_s < math.inf
-        if one.ttc_s <= s["ttc_max_s"] or one.pet_s < s["pet_report_s"] or (
-            kind == 0 and met and one.drac >= s["drac_mps2"]
+        if (
+            one.ttc_s <= s["ttc_max_s"]
+            or one.pet_s < s["pet_report_s"]
+            or (kind == 0 and met and one.drac >= s["drac_mps2"])
         ):
             note, lead = one.worst, one.worst["lead"]
             kmh = [int(min(255, round(3.6 * v))) for v in note["speeds"]]

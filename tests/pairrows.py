@@ -78,7 +78,7 @@ def rows_of(
 def told(kind: str, steps: list[np.ndarray], fps: float = 10.0, ends: bool = True, **config: object) -> np.ndarray:
     """Return the events of a rule on these rows, those that the end of the stream brings included."""
     court = Court(kind, SCENE, **config)
-    events = [court(rows) if len(rows) else court(rows) for rows in steps]
+    events = [court(rows) for rows in steps]
     if ends:
         gone = steps[-1].copy()
         gone["flags"] = ENDED

@@ -194,9 +194,7 @@ def test_trails_like_their_twins():
         p = twin[3][1]
         samples = kept["samples"]
         oldest = kept["next"] - kept["n"]
-        touch = trail.first_touch(
-            kept, samples[(oldest + 3) % 32], samples[(oldest + 4) % 32], own[0], other[30]
-        )
+        touch = trail.first_touch(kept, samples[(oldest + 3) % 32], samples[(oldest + 4) % 32], own[0], other[30])
         rects = [naive.trail_rect(twin, k) for k in (3, 4)]
         assert touch == pytest.approx(naive.first_touch(*rects, own[0], other[30]), abs=1e-6)
         n = math.cos(angle), math.sin(angle)

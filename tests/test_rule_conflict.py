@@ -17,8 +17,8 @@ from kernels.records import (
     CAMERA_MOVED,
     CANNOT_JUDGE,
     CLASSES,
-    ENDED,
     ENCOUNTERS,
+    ENDED,
     IDENTITY,
     SIGNAL,
     TRACK,
@@ -41,7 +41,15 @@ def random_roads(rng: np.random.Generator, steps: int):
                 angle = float(rng.choice([0.0, 0.1, 1.57, 2.2, 3.14])) + rng.normal(0, 0.03)
                 u = np.array([math.cos(angle), math.sin(angle)])
                 at = -rng.uniform(10, 30) * u + rng.normal(0, 3, 2)
-                users[slot] = [number, at, angle, rng.uniform(3, 11), int(rng.integers(0, 6)), time_s, rng.normal(0, 0.3)]
+                users[slot] = [
+                    number,
+                    at,
+                    angle,
+                    rng.uniform(3, 11),
+                    int(rng.integers(0, 6)),
+                    time_s,
+                    rng.normal(0, 0.3),
+                ]
                 number += 1
             if slot not in users:
                 continue
@@ -109,7 +117,9 @@ def test_following(fps, angle):
     least = min((10 - (100 - v * v) / 12) / v for v in np.linspace(0.5, 10, 2000))
     assert event["ttc_s"] == pytest.approx(least, abs=0.05)
     assert event["ttc_sd_cs"] == pytest.approx(100 * math.hypot(0.0707, 0.1414 * least) / 6.0, rel=0.5)
-    assert event["drac_mps2"] == pytest.approx(max(v * v / 2 / (10 - (100 - v * v) / 12) for v in np.linspace(1, 10, 50)), rel=0.1)
+    assert event["drac_mps2"] == pytest.approx(
+        max(v * v / 2 / (10 - (100 - v * v) / 12) for v in np.linspace(1, 10, 50)), rel=0.1
+    )
     assert (event["track_id"], event["other_track_id"], ENCOUNTERS[event["encounter"]]) == (1, 2, "rear_end")
     assert event["other_speed_kmh"] == 0
     assert math.isnan(event["pet_s"])
@@ -205,7 +215,12 @@ def test_a_bend_explains_it():
 
     def round_the_bend(t):
         a = rate * t
-        return radius * math.sin(a), radius * (1 - math.cos(a)), radius * rate * math.cos(a), radius * rate * math.sin(a)
+        return (
+            radius * math.sin(a),
+            radius * (1 - math.cos(a)),
+            radius * rate * math.cos(a),
+            radius * rate * math.sin(a),
+        )
 
     waits = {1: round_the_bend, 2: steady(20.0, 1.5, 0, 0)}
     assert len(told("conflict", rows_of(waits, 5, 25, headings={2: (-1.0, 0.0)}), drac_mps2=99.0)) == 0

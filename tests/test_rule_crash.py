@@ -31,7 +31,7 @@ CROSSING = {
 
 
 def wild(rng: np.random.Generator, steps: int):
-    """Yield (time, TRACK[n]) of road users that come from four sides and often stop dead or turn about in the middle."""
+    """Yield (time, TRACK[n]) of road users that come from four sides and may stop dead or turn in the middle."""
     users, number, time_s = {}, 1, 0.0
     for _ in range(steps):
         gap = float(rng.choice([0.1, 0.2], p=[0.7, 0.3]))
@@ -41,7 +41,14 @@ def wild(rng: np.random.Generator, steps: int):
             if slot not in users and rng.random() < 0.1:
                 angle = float(rng.choice([0.0, 1.57, 3.14, 4.71])) + rng.normal(0, 0.05)
                 u = np.array([math.cos(angle), math.sin(angle)])
-                users[slot] = [number, -rng.uniform(20, 30) * u + rng.normal(0, 1, 2), angle, rng.uniform(5, 12), time_s, 0.0]
+                users[slot] = [
+                    number,
+                    -rng.uniform(20, 30) * u + rng.normal(0, 1, 2),
+                    angle,
+                    rng.uniform(5, 12),
+                    time_s,
+                    0.0,
+                ]
                 number += 1
             if slot not in users:
                 continue
@@ -79,7 +86,9 @@ def test_like_its_twin(seed, config):
         n = court.rule.step(tracks, clock, np.zeros(1, SIGNAL), *court.prepared, court.out)
         order = ("time_s", "track_id", "other_track_id")
         expected = naive.crash_step(tracks, clock, court.prepared.settings, scene)
-        same_events(np.sort(court.out[:n], order=order), sorted(expected, key=lambda one: [one[name] for name in order]))
+        same_events(
+            np.sort(court.out[:n], order=order), sorted(expected, key=lambda one: [one[name] for name in order])
+        )
         seen += court.out[:n]["judgement"].tolist()
     assert len(seen) > 1
     assert VIOLATION in seen

@@ -22,7 +22,7 @@ CLOSE = {1: steady(0, 0, 30, 0), 2: steady(22.5, 0, 30, 0)}
 
 
 def platoon(rng: np.random.Generator, steps: int):
-    """Yield (time, TRACK[n]) of two lanes of vehicles whose gaps and speeds wander, that are missed, change lanes, end."""
+    """Yield (time, TRACK[n]) of two lanes of vehicles that speed up and slow down, are missed, change lanes, end."""
     users, number, time_s = {}, 1, 0.0
     for _ in range(steps):
         gap = float(rng.choice([0.1, 0.2, 1.3], p=[0.6, 0.39, 0.01]))

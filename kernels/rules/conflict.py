@@ -41,7 +41,9 @@ class Config(RuleConfig, kw_only=True, frozen=True):
         if self.horizon_s < self.ttc_max_s:
             raise ValueError(f"has horizon_s {self.horizon_s:g}; allowed is ttc_max_s ({self.ttc_max_s:g}) or more")
         if self.pet_max_s < self.pet_report_s:
-            raise ValueError(f"has pet_max_s {self.pet_max_s:g}; allowed is pet_report_s ({self.pet_report_s:g}) or more")
+            raise ValueError(
+                f"has pet_max_s {self.pet_max_s:g}; allowed is pet_report_s ({self.pet_report_s:g}) or more"
+            )
 
 
 # `track_id` is who approached more, or came second; `time_s` is when the time to contact was least, or the second came.

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.markup import escape
 
@@ -53,13 +54,17 @@ def events(
     track: TrackOpt = None,
     listed: Annotated[bool, typer.Option("--list", help="List the events instead of counting them.")] = False,
 ) -> None:
-    """Count a run's events by rule, direction and class, or list them."""
+    """Count a run's events by rule, direction and class, or list them; a conflict with the violations beside it."""
     from vision.record.export import rows, summary
+    from vision.record.links import links
 
     records, chosen = _chosen(run, rule, type_, class_, track, from_s, to_s)
     if listed:
-        for row in rows(records, chosen):
+        beside = links(records, chosen)
+        for position, row in zip(chosen.tolist(), rows(records, chosen), strict=True):
             facts = " ".join(f"{key}={value}" for key, value in row.items() if value is not None)
+            for one in rows(records, np.array(beside.get(position, ()), np.int64)):
+                facts += f" with={one['rule']}@{one['time_s']}"
             out.print(escape(printable_line(facts)), soft_wrap=True)
     else:
         print_rows(summary(records, chosen))
