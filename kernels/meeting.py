@@ -100,8 +100,11 @@ NEARNESS = np.dtype([("classes", "<u4"), *((name, "<f8") for name in NEAR_LIMITS
 DOUBLE_IOU = 0.5
 #: The other was seen so little before.
 DOUBLE_S = 1.5
-#: The rate of turning is smoothed over so long; a slower one is noise, and so is the heading of who is slower.
-TURN_SMOOTH_S, TURN_MIN_RPS, TURN_SPEED_MPS = 0.5, 0.15, 1.0
+TURN_GAP_S = 0.5
+#: The rate of turning is smoothed over so long, and begins anew after a gap; a slower one is noise, and so is the heading of who is slower.
+TURN_SMOOTH_S, TURN_MIN_RPS, TURN_SPEED_MPS = 0.3, 0.1, 1.0
+#: Turns may become so many times sharper than they are: the rate lags, and grows at a turn's beginning.
+SHARPER = (1.0, 2.0)
 #: The hardest braking is remembered for so long.
 BRAKE_S = 1.0
 #: Slower than this it stands.
@@ -143,7 +146,7 @@ def user_turn(user, track):
     was_x, was_y = user["footprint"]["vx_mps"], user["footprint"]["vy_mps"]
     vx, vy = float(track["vx_mps"]), float(track["vy_mps"])
     was, now, least = was_x * was_x + was_y * was_y, vx * vx + vy * vy, TURN_SPEED_MPS * TURN_SPEED_MPS
-    if not (0.0 < passed_s < TURN_SMOOTH_S and was > least and now > least):
+    if not (0.0 < passed_s < TURN_GAP_S and was > least and now > least):
         user["turn_rps"] = 0.0
         return
     # From one row to the next the angle is as good as its sine.
@@ -226,8 +229,9 @@ def contact_in(a, b, near):
     turn_a, turn_b = a["turn_rps"], b["turn_rps"]
     if max(abs(turn_a), abs(turn_b)) > TURN_MIN_RPS:
         until_s = max(1.5 * enter_s, 0.0) + 0.5
-        if not encounter.arcs_meet(one, turn_a, other, turn_b, until_s):
-            return math.inf
+        for k in range(len(SHARPER)):
+            if not encounter.arcs_meet(one, SHARPER[k] * turn_a, other, SHARPER[k] * turn_b, until_s):
+                return math.inf
     return max(enter_s, 0.0)
 
 

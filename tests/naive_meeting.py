@@ -103,7 +103,7 @@ def user_turn(user, track):
     if not 0 < gone < 0.5 or not (abs(before) > 1 and abs(now) > 1):
         return 0.0
     rate = (now / before).imag / abs(now / before) / gone
-    return user.turn + (rate - user.turn) * gone / (gone + 0.5)
+    return user.turn + (rate - user.turn) * gone / (gone + 0.3)
 
 
 def user_step(world, track, clock, near):
@@ -153,9 +153,9 @@ def contact_in(a, b, near):
     sd = math.hypot(a.row["position_sd_m"], b.row["position_sd_m"])
     if sd > 0 and not 0 < twins.contact_window(a.rect, b.rect, sd / 2)[1] < math.inf:
         return math.inf
-    if max(abs(a.turn), abs(b.turn)) > 0.15:
+    if max(abs(a.turn), abs(b.turn)) > 0.1:
         until = max(1.5 * enter, 0.0) + 0.5
-        if not twins.arcs_meet(a.rect, a.turn, b.rect, b.turn, until):
+        if not all(twins.arcs_meet(a.rect, k * a.turn, b.rect, k * b.turn, until) for k in (1, 2)):
             return math.inf
     return max(enter, 0.0)
 
