@@ -100,9 +100,9 @@ NEARNESS = np.dtype([("classes", "<u4"), *((name, "<f8") for name in NEAR_LIMITS
 DOUBLE_IOU = 0.5
 #: The other was seen so little before.
 DOUBLE_S = 1.5
-TURN_GAP_S = 0.5
-#: The rate of turning is smoothed over so long, and begins anew after a gap; a slower one is noise, and so is the heading of who is slower.
-TURN_SMOOTH_S, TURN_MIN_RPS, TURN_SPEED_MPS = 0.3, 0.1, 1.0
+#: The rate of turning is smoothed over so long and begins anew after a gap; a slower one is noise, as is the heading of
+#: who is slower.
+TURN_SMOOTH_S, TURN_GAP_S, TURN_MIN_RPS, TURN_SPEED_MPS = 0.3, 0.5, 0.1, 1.0
 #: Turns may become so many times sharper than they are: the rate lags, and grows at a turn's beginning.
 SHARPER = (1.0, 2.0)
 #: The hardest braking is remembered for so long.

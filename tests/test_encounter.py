@@ -200,7 +200,7 @@ def test_trails_like_their_twins():
         n = math.cos(angle), math.sin(angle)
         reach = trail.trail_reach(kept, p["ux"], p["uy"], *n)
         assert reach == pytest.approx(naive.trail_reach(rects[0], *n))
-    assert len(seen) > 5
+    assert len(seen) > 2
     assert min(seen) < 1.0 < max(seen)
 
 
