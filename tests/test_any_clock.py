@@ -130,5 +130,5 @@ def check(rule: Rule, events: np.ndarray, spans: dict[int, list[float]]) -> None
                 assert value >= 0.0, (rule.type, name, event)
             elif name in ("entry_s", "since_s"):
                 assert value <= end_s + 1e-6, (rule.type, name, event)
-            elif name.endswith("_s") and name not in ("time_s", "red_s", "margin_s"):
+            elif name.endswith("_s") and name not in ("time_s", "red_s", "margin_s", "ttc_s"):
                 assert -1e-3 <= value <= max(end_s, 1.0) + 1e-3, (rule.type, name, event)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.markup import escape
 
@@ -55,16 +56,20 @@ def events(
     track: TrackOpt = None,
     listed: Annotated[bool, typer.Option("--list", help="List the events instead of counting them.")] = False,
 ) -> None:
-    """Count a run's events by rule, direction and class, or list them; those of type coverage only when asked for."""
+    """Count a run's events, or list them, a conflict with the violations beside it; of type coverage only when asked."""
     from vision.record.export import rows, summary
+    from vision.record.links import links
 
     records, chosen = _chosen(run, rule, type_, class_, track, from_s, to_s)
     leave_out = () if rule or type_ else ("coverage",)
     if listed:
-        for row in rows(records, chosen):
+        beside = links(records, chosen)
+        for position, row in zip(chosen.tolist(), rows(records, chosen), strict=True):
             if row["type"] in leave_out:
                 continue
             facts = " ".join(f"{key}={value}" for key, value in row.items() if value is not None)
+            for one in rows(records, np.array(beside.get(position, ()), np.int64)):
+                facts += f" with={one['rule']}@{one['time_s']}"
             out.print(escape(printable_line(facts)), soft_wrap=True)
     else:
         print_rows(summary(records, chosen, leave_out))
