@@ -56,7 +56,7 @@ def events(
     track: TrackOpt = None,
     listed: Annotated[bool, typer.Option("--list", help="List the events instead of counting them.")] = False,
 ) -> None:
-    """Count a run's events, or list them, a conflict with the violations beside it; of type coverage only when asked."""
+    """Count a run's events, or list them, a conflict with the violations beside it; coverage only when asked for."""
     from vision.record.export import rows, summary
     from vision.record.links import links
 
