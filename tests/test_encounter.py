@@ -185,8 +185,6 @@ def test_trails_like_their_twins():
             trail.trail_add(kept, own[k], times[k], 0.15)
             naive.trail_add(twin, own[k], times[k], 0.15)
             assert kept["n"] == len(twin)
-            if k % 2:
-                continue
             found = trail.trail_pet(kept, other[k - 1], other[k], times[k - 1], times[k])
             expected = naive.trail_pet(twin, other[k - 1], other[k], times[k - 1], times[k])
             assert found == pytest.approx(expected, abs=1e-5, nan_ok=True)
@@ -200,8 +198,8 @@ def test_trails_like_their_twins():
         n = math.cos(angle), math.sin(angle)
         reach = trail.trail_reach(kept, p["ux"], p["uy"], *n)
         assert reach == pytest.approx(naive.trail_reach(rects[0], *n))
-    assert len(seen) > 2
-    assert min(seen) < 1.0 < max(seen)
+    assert len(seen) > 5
+    assert min(seen) < 0.5 < max(seen)
 
 
 def test_the_bounds_and_the_straightness_of_a_trail():

@@ -80,9 +80,9 @@ def wild(rng: np.random.Generator, steps: int):
 )
 def test_like_its_twin(seed, config):
     rng, court, scene, seen = np.random.default_rng(seed), Court("crash", SCENE, **config), naive.Scene(), []
-    for number, (time_s, tracks) in enumerate(wild(rng, 450)):
+    for number, (time_s, tracks) in enumerate(wild(rng, 330)):
         clock = instant(time_s, 0.1)[0]
-        clock["suspended"], clock["last"] = CAMERA_MOVED * int(rng.random() < 0.02), number == 300
+        clock["suspended"], clock["last"] = CAMERA_MOVED * int(rng.random() < 0.02), number == 230
         n = court.rule.step(tracks, clock, np.zeros(1, SIGNAL), *court.prepared, court.out)
         order = ("time_s", "track_id", "other_track_id")
         expected = naive.crash_step(tracks, clock, court.prepared.settings, scene)

@@ -64,7 +64,7 @@ def platoon(rng: np.random.Generator, steps: int):
 )
 def test_like_its_twin(seed, config):
     rng, court, memory, seen = np.random.default_rng(seed), Court("tailgating", SCENE, **config), {}, []
-    for time_s, tracks in platoon(rng, 500):
+    for time_s, tracks in platoon(rng, 380):
         clock = instant(time_s, 0.1)[0]
         clock["suspended"] = CAMERA_MOVED * int(rng.random() < 0.01)
         n = court.rule.step(tracks, clock, np.zeros(1, SIGNAL), *court.prepared, court.out)
