@@ -27,7 +27,7 @@ class Config(RuleConfig, kw_only=True, frozen=True):
     a signal's state a `window_s` as long as its cycle does the same.
     """
 
-    lanes: Annotated[tuple[str, ...], msgspec.Meta(max_length=32)] = ()
+    lanes: Annotated[tuple[str, ...], msgspec.Meta(max_length=32)]  # may be none where there are zones
     zones: Annotated[tuple[str, ...], msgspec.Meta(max_length=32)] = ()
     classes: tuple[ClassName, ...] = ("car", "bus", "truck", "motorcycle")
     signal: str | None = None
