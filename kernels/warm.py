@@ -46,9 +46,13 @@ def warm_tracker() -> None:
 def example_config(rule: Rule) -> Any:
     """Return a rule's Config that names the line, zone and signal `a` wherever it must name something."""
     given: dict[str, Any] = {"type": rule.type, "name": "warm"}
-    for field in msgspec.structs.fields(rule.config):
-        if field.name in rule.references and field.required:
-            given[field.name] = ["a"] if "tuple" in str(field.type) else "a"
+    fields = [field for field in msgspec.structs.fields(rule.config) if field.name in rule.references]
+    given |= {field.name: ["a"] if "tuple" in str(field.type) else "a" for field in fields if field.required}
+    for field in fields:
+        try:
+            return msgspec.convert(given, rule.config)
+        except msgspec.ValidationError:  # one of several names is needed
+            given.setdefault(field.name, "a")
     return msgspec.convert(given, rule.config)
 
 

@@ -26,6 +26,9 @@ WIDTH_PX, HEIGHT_PX = 640, 360
 #: No road user is faster (250 km/h), no two are closer to a hit than at once.
 SPEED_MAX_MPS = 70.0
 
+#: Rules that need a lane or a zone.
+ONE_OF = ("section", "queue")
+
 #: What a stamp does: the next frame's, the same again, one back, a pause, a jump, the counter's end, none.
 STEPS = st.lists(
     st.one_of(
@@ -61,11 +64,10 @@ def scene() -> Scene:
 
 def config_of(rule: Rule) -> object:
     """Return the rule's settings with the one name of each kind wherever it must have one."""
-    names = {"lane": "a/a"}
     given_: dict[str, object] = {"type": rule.type, "name": rule.type}
     for field in msgspec.structs.fields(rule.config):
-        if field.name in rule.references and field.required:
-            name = names.get(rule.references[field.name], "a")
+        if field.name in rule.references and (field.required or (rule.type in ONE_OF and field.name == "lane")):
+            name = "a/a" if rule.references[field.name] == "lane" else "a"
             given_[field.name] = [name] if "tuple" in str(field.type) else name
     return msgspec.convert(given_, rule.config)
 
