@@ -16,8 +16,8 @@ from vision.scene import Scene
 from vision.track.signal import Signals
 from vision.track.tracker import Tracker
 
-#: Frames kept to find the one in which a crossing happened that settled only later.
-_HISTORY = 256
+#: Frames kept to find the one in which something happened that was told only later: a whole red at 25 frames/s.
+_HISTORY = 8192
 
 
 class Follower(Protocol):
