@@ -60,8 +60,10 @@ RED_LINES = np.dtype(
     ]
 )
 
-LIMITS = ("grace_s", "severe_s", "path_s", "age_min_s", "score_min", "settle_s", "band_px", "band_share")
-LIMITS += ("past_m", "past_share", "stop_m", "stop_s")
+LIMITS = (
+    *("grace_s", "severe_s", "path_s", "age_min_s", "score_min", "settle_s", "band_px", "band_share"),
+    *("past_m", "past_share", "stop_m", "stop_s"),
+)
 
 #: One road user and one line; the entry is in the row of the first line. `path` is the role of the exit it took.
 ENTRY = np.dtype(

@@ -106,7 +106,10 @@ def with_signal_logs(site: Site, name: str, logs: Sequence[str]) -> Site:
             known = ", ".join(sorted(signals)) or "none"
             raise SiteError([f"{site.path}: signals {text!r} names no signal; allowed: name=path, of: {known}"])
         signals[key] = msgspec.structs.replace(
-            signals[key], source="log", path=str(Path(path).absolute()), lamp_px=None
+            signals[key],
+            source="hires" if signals[key].source == "hires" else "log",
+            path=str(Path(path).absolute()),
+            lamp_px=None,
         )
     camera = msgspec.structs.replace(camera, signals=signals)
     return msgspec.structs.replace(site, cameras={**site.cameras, name: camera})
@@ -149,7 +152,7 @@ def replay(job: Job, progress: Progress | None = None, stop: Callable[[], bool] 
             start_utc=job.start_utc,
             settings=settings,
         )
-        lane = Lane(scene, camera.rules, context=header.context_id, settings=settings)
+        lane = Lane(scene, camera.rules, context=header.context_id, settings=settings, start=header.start)
         tracks = TrackLog() if job.video or job.tracks else None
         folder = prepare_folder(job.out, job.force)
         with open_records_writer(folder, header) as writer:

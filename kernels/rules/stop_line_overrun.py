@@ -16,7 +16,7 @@ from kernels.rule import ClassName, Prepared, Rule, RuleConfig
 
 
 class Config(RuleConfig, kw_only=True, frozen=True):
-    """The front must stand more than `past_m` beyond the line for `stop_s`; `past_share` of a box height without ground.
+    """The front must stand `past_m` beyond the line for `stop_s`; `past_share` of a box height without a ground.
 
     It passed the line more than `grace_s` into that red. Whoever passes `clear_line` in the same red, or without one
     with the rear the stop line, has not stopped: that is for `red_light`. A camera that cannot tell front from rear

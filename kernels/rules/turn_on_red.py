@@ -21,7 +21,7 @@ EXITS_MAX = 4
 class Config(RuleConfig, kw_only=True, frozen=True):
     """`exits` are the turns that are legal on red after a stop; give the same to `red_light` as `turn_exempt`.
 
-    A full stop: slower than `stop_kmh` for `stop_s`, with the front within `stop_m` before the line and `past_m` beyond.
+    A full stop: slower than `stop_kmh` for `stop_s`, the front within `stop_m` before the line and `past_m` beyond.
     """
 
     line: str

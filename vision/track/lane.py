@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -39,12 +40,14 @@ class Lane:
         context: int = 0,
         settings: Mapping[str, float] | None = None,
         tracker: Follower | None = None,
+        start: datetime | None = None,
     ) -> None:
+        """Make a lane; `start` is when stream second 0 was, which a controller's log is read by."""
         self.scene = scene
         self.rules: list[Rule] = [REGISTRY[config.type] for config in rules]
         self.tracks = np.zeros(0)
         self._tracker = tracker or Tracker(scene.width_px, scene.height_px, scene.to_road, settings)
-        self._signals = Signals(scene)
+        self._signals = Signals(scene, start)
         self._prepared: list[Prepared] = []
         self._out: list[np.ndarray] = []
         for rule, config in zip(self.rules, rules, strict=True):
@@ -69,7 +72,7 @@ class Lane:
         clock = self._clock
         if self._started and epoch != int(clock["epoch"][0]):
             yield from self.end()
-            self._signals.forget()
+            self._signals.tear()
         clock["dt_s"] = time_s - float(clock["time_s"][0]) if self._started else 0.0
         clock["time_s"], clock["frame"], clock["epoch"] = time_s, frame, epoch
         clock["suspended"], clock["last"] = suspended, 0
