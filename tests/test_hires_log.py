@@ -12,10 +12,10 @@ import traffic_runs
 from traffic import small_scene, state
 
 from kernels.records import LAMP, SIGNAL_CLOCK, SIGNAL_STATES
-from vision.errors import InputError
+from vision.errors import InputError, SiteError
 from vision.record.export import export
 from vision.record.formats import Options
-from vision.site import Signal
+from vision.site import Signal, parse_site
 from vision.track.hires_log import FLOORED_SD_S, read_hires_log
 from vision.track.signal import Signals
 
@@ -117,6 +117,20 @@ def test_the_hour_that_comes_twice(tmp_path):
     start = datetime(2026, 10, 25, 0, 59, 59, tzinfo=UTC)
     log = read_hires_log(csv_of(tmp_path, text), "lamp", Signal(source="hires", path="x", phase=2), BERLIN, start)
     assert log.times == [0.0, 2.0, 3599.0, 3602.0]
+
+
+def test_a_signal_is_of_one_phase_or_overlap():
+    table = (
+        'name = "x"\ntimezone = "UTC"\n[camera.a]\nurl = "v.mp4"\nmodel = "m"\n[camera.a.signal.s]\nsource = "hires"\n'
+    )
+    with pytest.raises(SiteError, match="has phase and overlap; allowed: one of phase, overlap, pedestrian"):
+        parse_site(table + 'path = "a.csv"\nclock_sd_s = 0.1\nphase = 2\noverlap = 1\n', "x.toml", {})
+    assert (
+        parse_site(table + 'path = "a"\nclock_sd_s = 0.1\noverlap = 1\n', "x.toml", {})
+        .cameras["a"]
+        .signals["s"]
+        .overlap
+    )
 
 
 # -- our own export is read back ------------------------------------------------------------------------------------

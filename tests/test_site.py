@@ -196,10 +196,6 @@ def test_the_rules_that_ship_are_known_and_told():
         ({"signal__lamp__phase": 2}, '.signal.lamp.phase does not go with source = "log"; leave it out'),
         ({"signal__lamp__source": "hires"}, '.signal.lamp.clock_sd_s is missing; source = "hires" needs it'),
         ({"signal__lamp__source": "hires"}, "lamp has no phase; allowed: one of phase, overlap, pedestrian"),
-        (
-            {"signal__lamp__source": "hires", "signal__lamp__phase": 2, "signal__lamp__overlap": 1},
-            "lamp has phase and overlap; allowed: one of",
-        ),
         ({"signal__lamp__clock_sd_s": -1}, ".signal.lamp.clock_sd_s = -1 is out of range; allowed: >= 0 and <= 60"),
         ({"signal__seen__path": "x.csv"}, '.signal.seen.path does not go with source = "vision"; leave it out'),
         ({"signal__seen__lamp_px": None}, '.signal.seen.lamp_px is missing; source = "vision" needs it'),

@@ -26,6 +26,14 @@ EdgeName = Annotated[
 ]
 
 
+class SignalDetectors(msgspec.Struct, **_STRICT):
+    """The rules that are a signal's detectors: for arrivals, for presence, at the stop line."""
+
+    arrivals: tuple[str, ...] = ()
+    presence: tuple[str, ...] = ()
+    stop_line: tuple[str, ...] = ()
+
+
 class Options(msgspec.Struct, **_STRICT):
     """Options of the traffic formats; each format uses those it needs.
 
@@ -33,6 +41,7 @@ class Options(msgspec.Struct, **_STRICT):
     interval that may go unobserved before its detectors count as failed. `movements` names a turn as "entry -> exit".
     `north_deg` is the compass bearing of the ground plane's y axis. `edges` gives a line ("line", along its flow, or
     "line:direction") its SUMO edge. `classes` are those that count as vehicles. Counts from 1 to `k` - 1 are withheld.
+    `signal_detectors` names the rules that are a signal's detectors.
     """
 
     device: DeviceNumber | DeviceName | None = None
@@ -48,6 +57,7 @@ class Options(msgspec.Struct, **_STRICT):
     edges: dict[str, EdgeName] = {}
     classes: tuple[str, ...] = ("car", "bus", "truck", "motorcycle")
     k: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
+    signal_detectors: dict[str, SignalDetectors] = {}
 
 
 def read_options(path: str | Path) -> Options:
