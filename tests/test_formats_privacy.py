@@ -25,12 +25,19 @@ from vision.cli.reading import ExportFormat
 from vision.record.export import FORMATS, counted, export
 from vision.record.files import TRACKS_TABLE
 from vision.record.formats import FORMS, Options
+from vision.record.formats.options import SignalDetectors
 from vision.record.formats.trajectories import write_run_tracks
 from vision.record.reader import Records
 
 LINES, ZONES = ("in", "out"), ("loop", "walk")
-OPTIONS = Options(device=7, movements={"in -> out": "NBT"}, edges={"in": "e1", "out": "e2"})
+OPTIONS = Options(
+    device=7,
+    movements={"in -> out": "NBT"},
+    edges={"in": "e1", "out": "e2"},
+    signal_detectors={"lamp": SignalDetectors(("loops",), ("loops",), ("count",))},
+)
 CANARY = "hunter2canary"
+SPANS = ("green_s", "amber_s", "red_s", "cycle_s")
 #: All that the fields of a table, an element or a JSON object may be called.
 FIELDS = {
     "hires-csv": {"TimeStamp", "DeviceId", "EventId", "Parameter"},
@@ -41,6 +48,12 @@ FIELDS = {
     "utdf": {"DATE", "TIME", "INTID", *(f"{way}B{turn}" for way in "NSEW" for turn in "LTR")},
     "sumo-edges": {"id", "begin", "end", "entered"},
     "sumo-turns": {"id", "begin", "end", "from", "to", "count"},
+    "signal-cycles": {*("signal", "begin", "gor", "ror5", "split_failure"), *SPANS},
+    "signal-bins": {
+        *("signal", "begin", "observed", "arrivals", "arrivals_green", "pog", "platoon_ratio"),
+        *("cycles", "gor", "ror5", "split_failures"),
+    },
+    "yellow-red": {"signal", "begin", "offset_s", "state", "count"},
     "mot": set(),
     "mot-gz": set(),
     "kitti": set(),
@@ -63,9 +76,16 @@ def made(folder: Path, first_id: int = 1) -> Records:
         ("ways", "movement", {"entry": ["in"], "exit": ["out"]}),
         ("count", "line_count", {"line": "in"}),
         (f"rule {CANARY}", "line_count", {"line": "out"}),
+        ("states", "signal_change", {"signal": "lamp"}),
     ]
     head = traffic_runs.header(
-        rules, lines=LINES, zones=ZONES, site="elm", geometry=track_runs.GEOMETRY, secret=f"rtsp://a:{CANARY}@10.9.8.7/"
+        rules,
+        lines=LINES,
+        zones=ZONES,
+        signals=("lamp",),
+        site="elm",
+        geometry=track_runs.GEOMETRY,
+        secret=f"rtsp://a:{CANARY}@10.9.8.7/",
     )
     trips = [
         {"time_s": 10.0 * k + 5, "entry_s": 10.0 * k, "entry_line": 0, "exit_line": 1, "track_id": first_id + k}
@@ -77,7 +97,8 @@ def made(folder: Path, first_id: int = 1) -> Records:
     stays = [
         {**event, "track_id": first_id} for event in traffic_runs.stays(0, [(5.0 * k, 5 * k + 1) for k in range(50)])
     ]
-    records = traffic_runs.write(folder, head, {0: stays, 1: walks, 2: cover, 3: trips, 4: crossings})
+    states = [{"time_s": 15.0 * k, "signal_state": (3, 4, 1)[k % 3]} for k in range(50)]
+    records = traffic_runs.write(folder, head, {0: stays, 1: walks, 2: cover, 3: trips, 4: crossings, 6: states})
     write_run_tracks(folder / TRACKS_TABLE, track_runs.moving(), track_runs.facts_of(head))
     return records
 
@@ -122,7 +143,7 @@ def test_nothing_of_the_stream_or_the_machine_leaves(tmp_path: Path, form: str) 
 
 def names_in(form: str, folder: Path, text: bytes) -> set[str]:
     match form:
-        case "hires-csv":
+        case "hires-csv" | "signal-cycles" | "signal-bins" | "yellow-red":
             return set(text.decode().splitlines()[0].split(","))
         case "utdf":
             return set(text.decode().splitlines()[2].split(","))
