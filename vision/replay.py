@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -32,6 +32,7 @@ from vision.record.tracks import TrackLog
 from vision.scene import Scene, lamp_boxes, site_scene
 from vision.site import Camera, Site, load_site, stream_address
 from vision.track.lane import Lane
+from vision.track.signal_offset import Offset
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Outcome:
     provider: Provider | None
     counts: Counts
     stopped: bool
+    offsets: dict[str, Offset | None] = field(default_factory=dict)  # of signals with lamps beside their log
 
     @property
     def origin(self) -> str:
@@ -167,7 +169,7 @@ def replay(job: Job, progress: Progress | None = None, stop: Callable[[], bool] 
             report = (lambda counts: progress("replay", counts.inferred, stream.frames)) if progress else None
             counts = run([path], detector, report, stop)
     stopped = counts.dropped["stopped"] > 0
-    outcome = Outcome(folder, name, stream, scene, card, detector.provider, counts, stopped)
+    outcome = Outcome(folder, name, stream, scene, card, detector.provider, counts, stopped, lane.signal_offsets())
     with replacing(folder / SUMMARY) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary(outcome)), indent=2) + b"\n")
     if tracks is not None and job.tracks:
@@ -228,6 +230,7 @@ def summary(outcome: Outcome) -> dict[str, object]:
         "dropped": dict(sorted(counts.dropped.items())),
         "events": counts.events,
         "stopped": outcome.stopped,
+        "signal_offsets": {name: one and one._asdict() for name, one in outcome.offsets.items()},
         "finished_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(counts.total_s, 3),
         "frames_per_s": round(outcome.frames_per_s, 1),

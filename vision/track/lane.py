@@ -15,6 +15,7 @@ from kernels.rules import REGISTRY
 from vision.frame import Detections
 from vision.scene import Scene
 from vision.track.signal import Signals
+from vision.track.signal_offset import Offset
 from vision.track.tracker import Tracker
 
 #: Frames kept to find the one in which something happened that was told only later: a whole red at 25 frames/s.
@@ -88,6 +89,10 @@ class Lane:
         self._clock["dt_s"], self._clock["last"] = 0.0, 1
         yield from self._judge(self._signals.rows)
         self._started = False
+
+    def signal_offsets(self) -> dict[str, Offset | None]:
+        """Return how far each signal's log is off its lamps, of the signals that have both; None: cannot be told."""
+        return {self.scene.signal_names[index]: offset for index, offset in self._signals.offsets().items()}
 
     def _judge(self, signals: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         clock = self._clock[0]

@@ -30,6 +30,7 @@ from vision.errors import InputError
 from vision.scene import Scene
 from vision.site import Signal
 from vision.track.hires_log import SignalLog, read_hires_log
+from vision.track.signal_offset import Change, Offset, clock_offset
 
 #: Spellings of a state in a log; the letters are those of Eclipse SUMO (Documentation, "Traffic Lights").
 SPELLINGS = {name: code for code, name in enumerate(SIGNAL_STATES)} | {
@@ -113,6 +114,11 @@ class Signals:
             None if path is None else _read(path, name, source, scene.timezone, start)
             for path, name, source in zip(scene.signal_logs, scene.signal_names, scene.signal_sources, strict=True)
         ]
+        #: Signals that have lamps beside their log: what the lamps showed.
+        self._beside = self.rows.copy()
+        self._seen: dict[int, list[Change]] = {
+            k: [] for k, log in enumerate(self._logs) if log is not None and self._memory["present"][k].any()
+        }
         for row, log in zip(self.rows, self._logs, strict=True):
             if log is not None:
                 row["sd_s"] = math.hypot(row["sd_s"], log.sd_s)
@@ -132,14 +138,31 @@ class Signals:
             row["reason"] = SIGNAL_CLOCK if log is not None else NO_REASON
         self._torn = True
 
+    def offsets(self) -> dict[int, Offset | None]:
+        """Return how far the log of each signal that has lamps too is off the picture, None where it cannot be told."""
+        found: dict[int, Offset | None] = {}
+        for index, changes in self._seen.items():
+            log = self._logs[index]
+            found[index] = None if log is None else _compare(log, changes)
+        return found
+
     def step(self, time_s: float, lamps: np.ndarray) -> np.ndarray:
         """Return SIGNAL[n] at `time_s`; `lamps` is LAMP[n, 3] of this frame."""
+        for index, changes in self._seen.items():
+            row = self._beside[index]
+            if not self._torn and signal_step(row, self._memory[index], lamps[index], time_s):
+                changes.append((float(row["since_s"]), int(row["state"])))
         for index, log in enumerate(self._logs):
             if log is None:
                 signal_step(self.rows[index], self._memory[index], lamps[index], time_s)
             elif not self._torn:
                 _from_log(self.rows[index], log, time_s)
         return self.rows
+
+
+def _compare(log: SignalLog, seen: list[Change]) -> Offset | None:
+    # The first change is when the lamps were seen first.
+    return clock_offset(list(zip(log.times, log.states, strict=True)), seen[1:])
 
 
 def _read(path: Path, name: str, source: Signal, timezone: str, start: datetime | None) -> SignalLog:
