@@ -33,7 +33,7 @@ STOP, SECOND, LEGAL_TURN, OTHER_EXIT = range(4)
 #: Where an entry stands. LOST: the track ended while it drove on, before it was complete.
 NONE, FRESH, ENTERED, COMPLETE, LOST = range(5)
 
-#: The lines of a rule on red lights, each with the limits that all share.
+#: The lines of a rule on red lights, each with the limits that all share; 0 for those that the rule does not have.
 RED_LINES = np.dtype(
     [
         ("line", LINE),
@@ -52,7 +52,17 @@ RED_LINES = np.dtype(
         ("settle_s", "<f8"),
         ("band_px", "<f8"),
         ("band_share", "<f8"),
+        ("past_m", "<f8"),
+        ("past_share", "<f8"),
+        ("stop_m", "<f8"),
+        ("stop_mps", "<f8"),
+        ("stop_s", "<f8"),
     ]
+)
+
+LIMITS = (
+    *("grace_s", "severe_s", "path_s", "age_min_s", "score_min", "settle_s", "band_px", "band_share"),
+    *("past_m", "past_share", "stop_m", "stop_s"),
 )
 
 #: One road user and one line; the entry is in the row of the first line. `path` is the role of the exit it took.
@@ -91,8 +101,9 @@ def red_lines(config, scene, legal=(), other=()):
     settings["signal"], settings["classes"] = scene.signal_names.index(config.signal), class_mask(config.classes)
     settings["exits"] = (len(legal) > 0) + 2 * (len(other) > 0)
     settings["speed_min_mps"] = getattr(config, "speed_min_kmh", 0.0) / 3.6
-    for name in ("grace_s", "severe_s", "path_s", "age_min_s", "score_min", "settle_s", "band_px", "band_share"):
-        settings[name] = getattr(config, name)
+    settings["stop_mps"] = getattr(config, "stop_kmh", 0.0) / 3.6
+    for name in LIMITS:
+        settings[name] = getattr(config, name, 0.0)
     return settings, np.zeros((MAX_TRACKS, len(lines)), ENTRY)
 
 

@@ -25,11 +25,17 @@ from vision.cli.reading import ExportFormat
 from vision.record.export import FORMATS, counted, export
 from vision.record.files import TRACKS_TABLE
 from vision.record.formats import FORMS, Options
+from vision.record.formats.options import SignalDetectors
 from vision.record.formats.trajectories import write_run_tracks
 from vision.record.reader import Records
 
 LINES, ZONES = ("in", "out"), ("loop", "walk")
-OPTIONS = Options(device=7, movements={"in -> out": "NBT"}, edges={"in": "e1", "out": "e2"})
+OPTIONS = Options(
+    device=7,
+    movements={"in -> out": "NBT"},
+    edges={"in": "e1", "out": "e2"},
+    signal_detectors={"lamp": SignalDetectors(("loops",), ("loops",), ("count",))},
+)
 CANARY = "hunter2canary"
 #: What the tables of measures say of an interval, and what of the things that these runs count.
 MEASURES = {
@@ -51,6 +57,7 @@ MEASURES = {
     *("travel_p50_s", "travel_p85_s", "zone", "vehicles", "on_s", "occupancy_percent", "n_group", "n_signal_known"),
     *("n_against_signal", "speed_mean_mps", "speed_p15_mps", "wait_mean_s", "n_waited"),
 }
+SPANS = ("green_s", "amber_s", "red_s", "cycle_s")
 #: All that the fields of a table, an element or a JSON object may be called.
 FIELDS = {
     "hires-csv": {"TimeStamp", "DeviceId", "EventId", "Parameter"},
@@ -63,6 +70,12 @@ FIELDS = {
     "utdf": {"DATE", "TIME", "INTID", *(f"{way}B{turn}" for way in "NSEW" for turn in "LTR")},
     "sumo-edges": {"id", "begin", "end", "entered"},
     "sumo-turns": {"id", "begin", "end", "from", "to", "count"},
+    "signal-cycles": {*("signal", "begin", "gor", "ror5", "split_failure"), *SPANS},
+    "signal-bins": {
+        *("signal", "begin", "observed", "arrivals", "arrivals_green", "pog", "platoon_ratio"),
+        *("cycles", "gor", "ror5", "split_failures"),
+    },
+    "yellow-red": {"signal", "begin", "offset_s", "state", "count"},
     "mot": set(),
     "mot-gz": set(),
     "kitti": set(),
@@ -85,9 +98,16 @@ def made(folder: Path, first_id: int = 1) -> Records:
         ("ways", "movement", {"entry": ["in"], "exit": ["out"]}),
         ("count", "line_count", {"line": "in"}),
         (f"rule {CANARY}", "line_count", {"line": "out"}),
+        ("states", "signal_change", {"signal": "lamp"}),
     ]
     head = traffic_runs.header(
-        rules, lines=LINES, zones=ZONES, site="elm", geometry=track_runs.GEOMETRY, secret=f"rtsp://a:{CANARY}@10.9.8.7/"
+        rules,
+        lines=LINES,
+        zones=ZONES,
+        signals=("lamp",),
+        site="elm",
+        geometry=track_runs.GEOMETRY,
+        secret=f"rtsp://a:{CANARY}@10.9.8.7/",
     )
     trips = [
         {"time_s": 10.0 * k + 5, "entry_s": 10.0 * k, "entry_line": 0, "exit_line": 1, "track_id": first_id + k}
@@ -99,7 +119,8 @@ def made(folder: Path, first_id: int = 1) -> Records:
     stays = [
         {**event, "track_id": first_id} for event in traffic_runs.stays(0, [(5.0 * k, 5 * k + 1) for k in range(50)])
     ]
-    records = traffic_runs.write(folder, head, {0: stays, 1: walks, 2: cover, 3: trips, 4: crossings})
+    states = [{"time_s": 15.0 * k, "signal_state": (3, 4, 1)[k % 3]} for k in range(50)]
+    records = traffic_runs.write(folder, head, {0: stays, 1: walks, 2: cover, 3: trips, 4: crossings, 6: states})
     write_run_tracks(folder / TRACKS_TABLE, track_runs.moving(), track_runs.facts_of(head))
     return records
 
@@ -154,7 +175,7 @@ def names_in(form: str, folder: Path, text: bytes) -> set[str]:
             return {name for path in paths for name in path.read_text("utf-8").splitlines()[0].split(",")}
         case "measures-parquet":
             return {name for path in (folder / form).iterdir() for name in pq.read_schema(path).names}
-        case "hires-csv":
+        case "hires-csv" | "signal-cycles" | "signal-bins" | "yellow-red":
             return set(text.decode().splitlines()[0].split(","))
         case "utdf":
             return set(text.decode().splitlines()[2].split(","))

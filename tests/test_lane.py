@@ -63,13 +63,14 @@ def test_an_event_names_the_last_frame_before_it(first, skip):
     assert times[at] <= events["time_s"][0] < times[at + 1]
 
 
-def test_a_crossing_that_settles_minutes_later_names_the_oldest_frame_kept():
+def test_a_crossing_that_settles_minutes_later_names_the_oldest_frame_kept(monkeypatch):
     """It stops with its foot point 1 px behind the line for 40 s, then goes on: the crossing is 40 s old."""
 
     def course(time_s: float):
         y = float(np.interp(time_s, (0, 1, 41, 43), (100, 201, 201, 300)))
         return (270, y - 40, 330, y)
 
+    monkeypatch.setattr("vision.track.lane._HISTORY", 256)
     lane = make_lane(RULES[:1])
     events = drive(lane, sampled([course], np.arange(0, 43, 0.04)))[0][1]
     assert events["time_s"][0] < 1.0

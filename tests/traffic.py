@@ -9,6 +9,7 @@ import numpy as np
 
 from kernels.records import CLOCK, LINE, SIGNAL_STATES, ZONE
 from vision.frame import Detections
+from vision.site import Signal
 from vision.track.tracker import Tracker
 
 WIDTH_PX, HEIGHT_PX = 640, 360
@@ -159,6 +160,10 @@ def small_scene(lines: dict[str, np.ndarray], logs: dict | None = None, **more: 
         "signal_names": tuple(logs),
         "signal_logs": tuple(logs.values()),
         "signal_sd_s": np.zeros(n, np.float32),
+        "signal_sources": tuple(
+            Signal(source="vision") if path is None else Signal(source="log", path=str(path)) for path in logs.values()
+        ),
+        "timezone": "UTC",
         "lamp_boxes": boxes,
         "to_road": None,
         "from_road": None,

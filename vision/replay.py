@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from vision.record.tracks import TrackLog
 from vision.scene import Scene, lamp_boxes, site_scene
 from vision.site import Camera, Site, load_site, stream_address
 from vision.track.lane import Lane
+from vision.track.signal_offset import Offset
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Outcome:
     provider: Provider | None
     counts: Counts
     stopped: bool
+    offsets: dict[str, Offset | None] = field(default_factory=dict)  # of signals with lamps beside their log
 
     @property
     def origin(self) -> str:
@@ -108,7 +110,10 @@ def with_signal_logs(site: Site, name: str, logs: Sequence[str]) -> Site:
             known = ", ".join(sorted(signals)) or "none"
             raise SiteError([f"{site.path}: signals {text!r} names no signal; allowed: name=path, of: {known}"])
         signals[key] = msgspec.structs.replace(
-            signals[key], source="log", path=str(Path(path).absolute()), lamp_px=None
+            signals[key],
+            source="hires" if signals[key].source == "hires" else "log",
+            path=str(Path(path).absolute()),
+            lamp_px=None,
         )
     camera = msgspec.structs.replace(camera, signals=signals)
     return msgspec.structs.replace(site, cameras={**site.cameras, name: camera})
@@ -162,7 +167,7 @@ def replay(job: Job, progress: Progress | None = None, stop: Callable[[], bool] 
             start_utc=job.start_utc,
             settings=settings,
         )
-        lane = Lane(scene, camera.rules, context=header.context_id, settings=settings)
+        lane = Lane(scene, camera.rules, context=header.context_id, settings=settings, start=header.start)
         tracks = TrackLog() if job.video or job.tracks else None
         folder = prepare_folder(job.out, job.force)
         with open_records_writer(folder, header) as writer:
@@ -177,7 +182,7 @@ def replay(job: Job, progress: Progress | None = None, stop: Callable[[], bool] 
             report = (lambda counts: progress("replay", counts.inferred, stream.frames)) if progress else None
             counts = run([path], detector, report, stop)
     stopped = counts.dropped["stopped"] > 0
-    outcome = Outcome(folder, name, stream, scene, card, detector.provider, counts, stopped)
+    outcome = Outcome(folder, name, stream, scene, card, detector.provider, counts, stopped, lane.signal_offsets())
     with replacing(folder / SUMMARY) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary(outcome)), indent=2) + b"\n")
     if tracks is not None and job.tracks:
@@ -238,6 +243,7 @@ def summary(outcome: Outcome) -> dict[str, object]:
         "dropped": dict(sorted(counts.dropped.items())),
         "events": counts.events,
         "stopped": outcome.stopped,
+        "signal_offsets": {name: one and one._asdict() for name, one in outcome.offsets.items()},
         "finished_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(counts.total_s, 3),
         "frames_per_s": round(outcome.frames_per_s, 1),

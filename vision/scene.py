@@ -12,7 +12,7 @@ from kernels.records import LAMPS, LINE, ZONE
 from vision import shapes
 from vision.errors import SiteError
 from vision.ground import GroundError, GroundFit, fit_ground, transform
-from vision.site import Camera, Line, Site
+from vision.site import Camera, Line, Signal, Site
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Scene:
     signal_names: tuple[str, ...]
     signal_logs: tuple[Path | None, ...]  # None: read from its lamps
     signal_sd_s: np.ndarray  # f4[n]
+    signal_sources: tuple[Signal, ...]  # as the site file has them
+    timezone: str  # of the site: what a controller's wall clock shows
     lamp_boxes: np.ndarray  # i4[n, 3, 4] px: red, amber, green; -1 where there is none
     approach_names: tuple[str, ...]
     flows: np.ndarray  # f8[n, 2, 2] px: an arrow for each approach
@@ -75,7 +77,9 @@ class Scene:
         return None if self.ground is None else self.ground.from_road
 
 
-def build_scene(name: str, camera: Camera, width_px: int, height_px: int, folder: Path = Path()) -> Scene:
+def build_scene(
+    name: str, camera: Camera, width_px: int, height_px: int, folder: Path = Path(), timezone: str = "UTC"
+) -> Scene:
     """Build the scene of a camera whose pictures have this size; a SiteError lists every mistake.
 
     `folder` is where relative paths start from: the site file's.
@@ -121,6 +125,8 @@ def build_scene(name: str, camera: Camera, width_px: int, height_px: int, folder
         signal_names=tuple(camera.signals),
         signal_logs=tuple(None if signal.path is None else folder / signal.path for signal in signals),
         signal_sd_s=np.array([signal.clock_sd_s for signal in signals], np.float32),
+        signal_sources=tuple(signals),
+        timezone=timezone,
         lamp_boxes=lamp_boxes(camera),
         approach_names=tuple(camera.approaches),
         flows=np.array(list(flows.values()), np.float64).reshape(-1, 2, 2),
@@ -136,7 +142,7 @@ def build_scene(name: str, camera: Camera, width_px: int, height_px: int, folder
 def site_scene(site: Site, camera: str, width_px: int, height_px: int) -> Scene:
     """Build the scene of one of a site's cameras; a SiteError lists every mistake, each with the site file's name."""
     try:
-        return build_scene(camera, site.cameras[camera], width_px, height_px, site.folder)
+        return build_scene(camera, site.cameras[camera], width_px, height_px, site.folder, site.timezone)
     except SiteError as error:
         raise SiteError([f"{site.path}: {mistake}" for mistake in error.mistakes]) from None
 

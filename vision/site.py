@@ -84,11 +84,24 @@ class Lamps(msgspec.Struct, **_STRICT):
 
 
 class Signal(msgspec.Struct, **_STRICT):
-    """A traffic signal, read from a log of its controller or from its lamps in the picture."""
+    """A traffic signal, read from a log of its controller or from its lamps in the picture.
 
-    source: Literal["log", "vision"]
+    A "log" is in stream seconds, "hires" is a controller's own in wall-clock time (`clock`) with the events of one
+    `phase`, `overlap` or `pedestrian` phase of a `device`. A log's time plus `offset_s` is the stream's; `clock_sd_s`
+    is the standard deviation of what is left. `stale_s` after the log's end nothing is known. With lamps beside a log,
+    the two clocks are compared.
+    """
+
+    source: Literal["log", "hires", "vision"]
     path: str | None = None
     lamp_px: Lamps | None = None
+    phase: Annotated[int, msgspec.Meta(ge=1, le=255)] | None = None
+    overlap: Annotated[int, msgspec.Meta(ge=1, le=255)] | None = None
+    pedestrian: Annotated[int, msgspec.Meta(ge=1, le=255)] | None = None
+    device: int | str | None = None
+    clock: Literal["local", "utc"] = "local"
+    offset_s: Annotated[float, msgspec.Meta(ge=-86400, le=86400)] = 0.0
+    stale_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 300.0
     clock_sd_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0
 
 
@@ -229,7 +242,7 @@ def missing_files(site: Site) -> list[str]:
         missing += [
             f"{_said(site.path)}: {at} = {show(path)} is not there; looked for {(site.folder / path).absolute()}"
             for at, path in named.items()
-            if not (site.folder / path).is_file()
+            if not (site.folder / path).is_file() and not (".signal." in at and (site.folder / path).is_dir())
         ]
     return missing
 

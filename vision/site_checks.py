@@ -186,16 +186,30 @@ def check_lamps(reader: Reader, taken: dict[str, Any], table: dict[str, Any], at
             )
 
 
+#: What a signal of each source needs, and what does not go with it.
+_SIGNAL_KEYS = {
+    "log": (("path",), ("phase", "overlap", "pedestrian", "device", "clock")),
+    "hires": (("path", "clock_sd_s"), ()),
+    "vision": (("lamp_px",), ("path", "phase", "overlap", "pedestrian", "device", "clock", "offset_s", "stale_s")),
+}
+_HIRES_KINDS = ("phase", "overlap", "pedestrian")
+
+
 def check_signal(reader: Reader, taken: dict[str, Any], table: dict[str, Any], at: str) -> None:
-    """Check that a signal has what its source needs, and nothing of the other source."""
-    needs = {"log": ("path", "lamp_px"), "vision": ("lamp_px", "path")}.get(taken.get("source", ""))
-    if needs is None:
+    """Check that a signal has what its source needs, and nothing of the other sources."""
+    source = taken.get("source", "")
+    if source not in _SIGNAL_KEYS:
         return
-    key, other = needs
-    if key not in table:
-        reader.add(join(at, key), f'is missing; source = "{taken["source"]}" needs it')
-    if other in table:
-        reader.add(join(at, other), f'does not go with source = "{taken["source"]}"; leave it out')
+    needed, odd = _SIGNAL_KEYS[source]
+    for key in needed:
+        if key not in table:
+            reader.add(join(at, key), f'is missing; source = "{source}" needs it')
+    for key in odd:
+        if key in table:
+            reader.add(join(at, key), f'does not go with source = "{source}"; leave it out')
+    named = [key for key in _HIRES_KINDS if key in table]
+    if source == "hires" and len(named) != 1:
+        reader.add(at, f"has {' and '.join(named) or 'no phase'}; allowed: one of {', '.join(_HIRES_KINDS)}")
     path = taken.get("path")
     if path is not None and (not path.strip() or not path.isprintable() or len(path) > 1000):
         reader.wrong(join(at, "path"), path, "is not a path; allowed: the path of a file, relative to the site file")

@@ -108,6 +108,9 @@ def replay(
             outcome = module.replay(job, progress, stop)
     out.print(f"camera {outcome.camera}: {escape(outcome.origin)}", soft_wrap=True)
     out.print(outcome.counts.line(), soft_wrap=True)
+    for name, offset in outcome.offsets.items():
+        line = offset.line(name) if offset else f"signal {name}: its lamps do not tell how far its log is off"
+        out.print(escape(line), soft_wrap=True)
     n = _print_summary(outcome.folder)
     out.print(
         f"{n} events in {escape(str(outcome.folder))}, {outcome.frames_per_s:.1f} frames/s",

@@ -124,10 +124,11 @@ def _geometry(scene: Scene) -> dict[str, Any]:
             for name, lane, row in zip(scene.lane_names, scene.lanes, scene.lane_rows, strict=True)
         ],
         "signals": [
-            {"name": name, "source": "vision" if log is None else "log", "sd_s": float(sd_s), "lamp_px": boxes.tolist()}
+            {"name": name, "source": source.source, "sd_s": source.clock_sd_s, "lamp_px": boxes.tolist()}
+            | {"offset_s": source.offset_s, "stale_s": source.stale_s}
             | {"log_sha256": None if log is None else _file_sha256(log)}
-            for name, log, sd_s, boxes in zip(
-                scene.signal_names, scene.signal_logs, scene.signal_sd_s, scene.lamp_boxes, strict=True
+            for name, log, source, boxes in zip(
+                scene.signal_names, scene.signal_logs, scene.signal_sources, scene.lamp_boxes, strict=True
             )
         ],
         "ground": None
@@ -158,9 +159,11 @@ def _versions() -> dict[str, str]:
 
 
 def _file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a signal log, as its times decide who ran a red light."""
+    """Return the SHA-256 of a signal log, of a folder's files in a row: its times decide who ran a red light."""
+    digest = hashlib.sha256()
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        for part in sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]:
+            digest.update(part.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: cannot read the signal log: {error.strerror}") from None
+    return digest.hexdigest()

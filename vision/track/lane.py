@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -14,10 +15,11 @@ from kernels.rules import REGISTRY
 from vision.frame import Detections
 from vision.scene import Scene
 from vision.track.signal import Signals
+from vision.track.signal_offset import Offset
 from vision.track.tracker import Tracker
 
-#: Frames kept to find the one in which a crossing happened that settled only later.
-_HISTORY = 256
+#: Frames kept to find the one in which something happened that was told only later: a whole red at 25 frames/s.
+_HISTORY = 8192
 
 
 class Follower(Protocol):
@@ -39,12 +41,14 @@ class Lane:
         context: int = 0,
         settings: Mapping[str, float] | None = None,
         tracker: Follower | None = None,
+        start: datetime | None = None,
     ) -> None:
+        """Make a lane; `start` is when stream second 0 was, which a controller's log is read by."""
         self.scene = scene
         self.rules: list[Rule] = [REGISTRY[config.type] for config in rules]
         self.tracks = np.zeros(0)
         self._tracker = tracker or Tracker(scene.width_px, scene.height_px, scene.to_road, settings, scene.scale_sd)
-        self._signals = Signals(scene)
+        self._signals = Signals(scene, start)
         self._prepared: list[Prepared] = []
         self._out: list[np.ndarray] = []
         for rule, config in zip(self.rules, rules, strict=True):
@@ -69,7 +73,7 @@ class Lane:
         clock = self._clock
         if self._started and epoch != int(clock["epoch"][0]):
             yield from self.end()
-            self._signals.forget()
+            self._signals.tear()
         clock["dt_s"] = time_s - float(clock["time_s"][0]) if self._started else 0.0
         clock["time_s"], clock["frame"], clock["epoch"] = time_s, frame, epoch
         clock["suspended"], clock["last"] = suspended, 0
@@ -85,6 +89,10 @@ class Lane:
         self._clock["dt_s"], self._clock["last"] = 0.0, 1
         yield from self._judge(self._signals.rows)
         self._started = False
+
+    def signal_offsets(self) -> dict[str, Offset | None]:
+        """Return how far each signal's log is off its lamps, of the signals that have both; None: cannot be told."""
+        return {self.scene.signal_names[index]: offset for index, offset in self._signals.offsets().items()}
 
     def _judge(self, signals: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         clock = self._clock[0]

@@ -6,15 +6,31 @@ import csv
 import io
 import math
 from bisect import bisect_right
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from kernels.lamps import LAMP_STATE, NO_STATE, signal_step
-from kernels.records import AMBER, DARK, FLASHING, GREEN, RED, RED_AMBER, SIGNAL, SIGNAL_STATES, UNKNOWN
+from kernels.records import (
+    AMBER,
+    DARK,
+    FLASHING,
+    GREEN,
+    NO_REASON,
+    RED,
+    RED_AMBER,
+    SIGNAL,
+    SIGNAL_CLOCK,
+    SIGNAL_STATES,
+    UNKNOWN,
+)  # fmt: skip
 from kernels.signals import stops_traffic
 from vision.errors import InputError
 from vision.scene import Scene
+from vision.site import Signal
+from vision.track.hires_log import SignalLog, read_hires_log
+from vision.track.signal_offset import Change, Offset, clock_offset
 
 #: Spellings of a state in a log; the letters are those of Eclipse SUMO (Documentation, "Traffic Lights").
 SPELLINGS = {name: code for code, name in enumerate(SIGNAL_STATES)} | {
@@ -29,7 +45,7 @@ SPELLINGS = {name: code for code, name in enumerate(SIGNAL_STATES)} | {
 _BYTES_MAX = 64 * 1024 * 1024
 
 
-def read_signal_log(path: Path, signal: str) -> tuple[list[float], list[int]]:
+def read_signal_log(path: Path, signal: str) -> SignalLog:
     """Return the times (s on the stream's clock) and the states of one signal from a CSV log.
 
     Columns `time_s,state`, or `time_s,signal,state` for several signals in one file. Every bad row is listed.
@@ -78,13 +94,14 @@ def read_signal_log(path: Path, signal: str) -> tuple[list[float], list[int]]:
         raise InputError("\n".join(mistakes))
     if not times:
         raise InputError(f"{path}: no row for signal {signal!r}")
-    return times, states
+    return SignalLog(times, states, last_s)
 
 
 class Signals:
     """The signals of one camera: SIGNAL[n] as rules read it, brought up to each frame's time."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, start: datetime | None = None) -> None:
+        """Read the logs; `start` is when stream second 0 was, an InputError where a log needs it and it is not told."""
         n = len(scene.signal_names)
         self.rows = np.zeros(n, SIGNAL)
         self._memory = np.zeros(n, LAMP_STATE)
@@ -92,10 +109,19 @@ class Signals:
         self.rows["sd_s"] = scene.signal_sd_s
         self._memory["clock_sd_s"] = self._memory["change_sd_s"] = scene.signal_sd_s
         self._memory["present"] = scene.lamp_boxes[:, :, 0] >= 0
+        self._torn = False
         self._logs = [
-            read_signal_log(path, name) if path is not None else None
-            for path, name in zip(scene.signal_logs, scene.signal_names, strict=True)
+            None if path is None else _read(path, name, source, scene.timezone, start)
+            for path, name, source in zip(scene.signal_logs, scene.signal_names, scene.signal_sources, strict=True)
         ]
+        #: Signals that have lamps beside their log: what the lamps showed.
+        self._beside = self.rows.copy()
+        self._seen: dict[int, list[Change]] = {
+            k: [] for k, log in enumerate(self._logs) if log is not None and self._memory["present"][k].any()
+        }
+        for row, log in zip(self.rows, self._logs, strict=True):
+            if log is not None:
+                row["sd_s"] = math.hypot(row["sd_s"], log.sd_s)
 
     def forget(self) -> None:
         """Know nothing of the states until they are seen again; how bright the lamps are is still known."""
@@ -105,19 +131,54 @@ class Signals:
             self.rows[name] = -math.inf
         self._memory["shown"], self._memory["pending"], self._memory["blinks"] = UNKNOWN, NO_STATE, 0
 
+    def tear(self) -> None:
+        """The stream began anew on a clock of its own: logs no longer tell of it, lamps must be seen again."""
+        self.forget()
+        for row, log in zip(self.rows, self._logs, strict=True):
+            row["reason"] = SIGNAL_CLOCK if log is not None else NO_REASON
+        self._torn = True
+
+    def offsets(self) -> dict[int, Offset | None]:
+        """Return how far the log of each signal that has lamps too is off the picture, None where it cannot be told."""
+        found: dict[int, Offset | None] = {}
+        for index, changes in self._seen.items():
+            log = self._logs[index]
+            found[index] = None if log is None else _compare(log, changes)
+        return found
+
     def step(self, time_s: float, lamps: np.ndarray) -> np.ndarray:
         """Return SIGNAL[n] at `time_s`; `lamps` is LAMP[n, 3] of this frame."""
+        for index, changes in self._seen.items():
+            row = self._beside[index]
+            if not self._torn and signal_step(row, self._memory[index], lamps[index], time_s):
+                changes.append((float(row["since_s"]), int(row["state"])))
         for index, log in enumerate(self._logs):
             if log is None:
                 signal_step(self.rows[index], self._memory[index], lamps[index], time_s)
-            else:
+            elif not self._torn:
                 _from_log(self.rows[index], log, time_s)
         return self.rows
 
 
-def _from_log(row: np.ndarray, log: tuple[list[float], list[int]], time_s: float) -> None:
+def _compare(log: SignalLog, seen: list[Change]) -> Offset | None:
+    # The first change is when the lamps were seen first.
+    return clock_offset(list(zip(log.times, log.states, strict=True)), seen[1:])
+
+
+def _read(path: Path, name: str, source: Signal, timezone: str, start: datetime | None) -> SignalLog:
+    """Read a signal's log, moved to the stream's clock; from `stale_s` after its end on the state is unknown."""
+    if source.source == "hires":
+        log = read_hires_log(path, name, source, timezone, start)
+    else:
+        log = read_signal_log(path, name)
+    times = [time_s + source.offset_s for time_s in log.times]
+    end_s = log.end_s + source.offset_s + source.stale_s
+    return SignalLog([*times, end_s], [*log.states, UNKNOWN], end_s, log.sd_s)
+
+
+def _from_log(row: np.ndarray, log: SignalLog, time_s: float) -> None:
     """Set a SIGNAL row from a log: the last entry at or before `time_s`, the one before it, the onset of its red."""
-    times, states = log
+    times, states = log.times, log.states
     now = bisect_right(times, time_s) - 1
     for at, state, since in ((now, "state", "since_s"), (now - 1, "prev_state", "prev_since_s")):
         row[state] = states[at] if at >= 0 else UNKNOWN

@@ -8,7 +8,16 @@ from typing import IO, NamedTuple
 
 from vision.errors import StoreError
 from vision.record.files import replacing
-from vision.record.formats import boxes_text, hires_files, measures, opentraffic, sumo, trajectories, turning
+from vision.record.formats import (
+    boxes_text,
+    hires_files,
+    measures,
+    opentraffic,
+    signals,
+    sumo,
+    trajectories,
+    turning,
+)
 from vision.record.formats.options import Options, read_options
 from vision.record.formats.request import Request, Window
 
@@ -37,6 +46,9 @@ FORMS: dict[str, Form] = {
     "utdf": Form("vehicles", turning.write_utdf),
     "sumo-edges": Form("vehicles", sumo.write_edges),
     "sumo-turns": Form("vehicles", sumo.write_turns),
+    "signal-cycles": Form("cycles", signals.write_cycles),
+    "signal-bins": Form("intervals", signals.write_bins),
+    "yellow-red": Form("rows", signals.write_yellow_red),
     "mot": Form("samples", boxes_text.write_mot),
     "mot-gz": Form("samples", boxes_text.write_mot_gz, binary=True),
     "kitti": Form("samples", boxes_text.write_kitti),

@@ -26,6 +26,14 @@ EdgeName = Annotated[
 ]
 
 
+class SignalDetectors(msgspec.Struct, **_STRICT):
+    """The rules that are a signal's detectors: for arrivals, for presence, at the stop line."""
+
+    arrivals: tuple[str, ...] = ()
+    presence: tuple[str, ...] = ()
+    stop_line: tuple[str, ...] = ()
+
+
 class Options(msgspec.Struct, **_STRICT):
     """Options of the traffic formats; each format uses those it needs.
 
@@ -35,6 +43,7 @@ class Options(msgspec.Struct, **_STRICT):
     "line:direction") its SUMO edge. `classes` are those that count as vehicles. Counts from 1 to `k` - 1 are withheld.
     `free_kmh` is the free speed of a section (by its rule's name) where it is not to be measured; `unsignalised` names
     the sections that end at no signal, whose level of service has other limits.
+    `signal_detectors` names the rules that are a signal's detectors.
     """
 
     device: DeviceNumber | DeviceName | None = None
@@ -52,6 +61,7 @@ class Options(msgspec.Struct, **_STRICT):
     k: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
     free_kmh: dict[str, Annotated[float, msgspec.Meta(gt=0.0, le=300.0)]] = {}
     unsignalised: tuple[str, ...] = ()
+    signal_detectors: dict[str, SignalDetectors] = {}
 
 
 def read_options(path: str | Path) -> Options:
