@@ -75,8 +75,8 @@ def evaluate(folder: Path, drives: Sequence[Drive], name: str, tracks: Sequence[
     out.mkdir(parents=True, exist_ok=True)
     for drive, rows in zip(drives, tracks, strict=True):
         lines = [
-            f"{int(r[0])} {int(r[1])} Car -1 -1 -10 {r[2]:.4f} {r[3]:.4f} {r[4]:.4f} {r[5]:.4f} -1 -1 -1 -1 -1 -1 -1 1\n"
-            for r in rows
+            f"{int(frame)} {int(track_id)} Car -1 -1 -10 {x1:.4f} {y1:.4f} {x2:.4f} {y2:.4f}{' -1' * 7} 1\n"
+            for frame, track_id, x1, y1, x2, y2 in rows
         ]
         (out / f"{drive.name}.txt").write_text("".join(lines))
     with contextlib.redirect_stdout(io.StringIO()):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from kernels._jit import kernel
-from kernels.track import CONFIRMED, CX, CY, FREE, H, LOST, W, elected
+from kernels.track import CONFIRMED, CX, FREE, LOST, H, W, elected
 
 #: How far a box is off by itself where a road user is hidden in part, as a share of its size.
 PARTLY_HIDDEN = 0.25
@@ -30,12 +30,12 @@ def relink_distance(lost, new):
     total = 0.0
     for k in range(4):
         a, b = lost["axis"][k], new["axis"][k]
-        slack = PARTLY_HIDDEN * (w if k == CX or k == W else h)
+        slack = PARTLY_HIDDEN * (w if k in (CX, W) else h)
         off = b["x"] - a["x"]
-        if abs(off) > REACH * (w if k == CX or k == W else h):
+        if abs(off) > REACH * (w if k in (CX, W) else h):
             return math.inf
         xx = a["xx"] + b["xx"] + slack * slack
-        if k == W or k == H:
+        if k in (W, H):
             total += off * off / xx
         else:
             off_v, xv, vv = b["v"] - a["v"], a["xv"] + b["xv"], a["vv"] + b["vv"]

@@ -251,7 +251,7 @@ def test_more_road_users_than_slots():
     """300 boxes: 256 tracks, the rest waits; no slot is used twice at once."""
     boxes = [((x * 30.0, y * 22.0, x * 30 + 20.0, y * 22 + 15.0), 0.9, 0) for x in range(20) for y in range(15)]
     rows = follow([(t, boxes) for t in (0.0, 0.1, 0.2, 0.3)], end=False)
-    assert [len(now) for now in rows] == [0, 0, MAX_TRACKS, MAX_TRACKS]
+    assert [len(now) for now in rows] == [0, MAX_TRACKS, MAX_TRACKS, MAX_TRACKS]
     assert len(set(rows[-1]["slot"])) == MAX_TRACKS
 
 
