@@ -21,7 +21,8 @@ from kernels.coursebox import (
 from kernels.motion import AXIS, axis_predict, axis_start, axis_update
 from kernels.records import AT_EDGE, CLASSES
 
-FREE, TENTATIVE, CONFIRMED = 0, 1, 2
+#: A lost track takes no detection any more; until `lost_s` a new track may turn out to be it.
+FREE, LOST, TENTATIVE, CONFIRMED = 0, 1, 2, 3
 #: No road user is faster (250 km/h): such a speed comes of wrong stamps or of two road users in one track.
 SPEED_MAX_MPS = 70.0
 PERSON = CLASSES.index("person")
@@ -65,6 +66,7 @@ SETTINGS = np.dtype(
         ("confirm_s", "<f8"),
         ("tentative_s", "<f8"),
         ("lost_s", "<f8"),
+        ("relink_sd", "<f8"),
         ("birth_iou_max", "<f8"),
         ("position_sd", "<f8"),
         ("speed_sd", "<f8"),
@@ -96,6 +98,7 @@ DEFAULTS = {
     "confirm_s": 0.15,
     "tentative_s": 0.25,
     "lost_s": 1.5,
+    "relink_sd": 2.5,
     "birth_iou_max": 0.6,
     "position_sd": 0.05,
     "speed_sd": 4.0,

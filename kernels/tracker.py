@@ -13,9 +13,11 @@ import math
 from kernels._jit import kernel
 from kernels.assign import assign
 from kernels.records import ENDED, MAX_DETECTIONS, MAX_TRACKS, OBSERVED, RELINKED
+from kernels.relink import RELINK_S, join, relink_find
 from kernels.track import (
     CONFIRMED,
     FREE,
+    LOST,
     PERSON,
     TENTATIVE,
     association_cost,
@@ -28,10 +30,8 @@ from kernels.track import (
 
 #: Rows of scratch that one step needs.
 WORK = MAX_TRACKS + MAX_DETECTIONS + 2
-
-
-#: A road user that was hidden for longer may come back as another: rules do not judge within a second of that.
-RELINK_S = 0.5
+#: From this multiple of `score_high` on a better score confirms a track no sooner.
+SURE = 1.5
 
 
 @kernel
@@ -96,6 +96,17 @@ def associate(slots, settings, time_s, dt_s, xyxy_px, score, class_id, cost, wor
 
 
 @kernel
+def proven(slot, settings, time_s):
+    """Say whether a track was seen for long enough to be shown: `confirm_s` where its detections are just strong.
+
+    Two thirds of that where they are sure, longer where they are weak.
+    """
+    strength = slot["score_sum"] / slot["hits"] / settings["score_high"]
+    needed_s = settings["confirm_s"] / min(strength, SURE)
+    return slot["hits"] >= 2 and time_s - slot["birth_s"] >= needed_s - 1e-9
+
+
+@kernel
 def tracker_step(slots, settings, clock, next_id, xyxy_px, score, class_id, to_road, cost, work, index, columns, out):
     """Advance all tracks of a camera by one frame; return how many TRACK rows of `out` were written.
 
@@ -116,15 +127,17 @@ def tracker_step(slots, settings, clock, next_id, xyxy_px, score, class_id, to_r
         gap_s = time_s - slot["seen_s"]
         if j < 0:
             # A tentative track may miss one frame at any frame rate, a confirmed one may be hidden for as long as it
-            # was seen: what was hardly there is not followed in the dark.
+            # was seen: what was hardly there is not followed in the dark, but may be known again.
             patience_s = max(settings["tentative_s"], 1.5 * dt_s)
-            if slot["phase"] == CONFIRMED:
-                patience_s = min(settings["lost_s"], max(patience_s, slot["seen_s"] - slot["birth_s"]))
-            if gap_s > patience_s:
-                if slot["phase"] == CONFIRMED:
-                    publish(out[rows], slot, i, settings, slot["seen_s"], slot["seen_s"], slot["box_px"], ENDED)
-                    rows += 1
+            if slot["phase"] == TENTATIVE:
+                if gap_s > patience_s:
+                    slot["phase"] = FREE
+            elif gap_s > settings["lost_s"]:
+                publish(out[rows], slot, i, settings, slot["seen_s"], slot["seen_s"], slot["box_px"], ENDED)
+                rows += 1
                 slot["phase"] = FREE
+            elif gap_s > max(patience_s, slot["seen_s"] - slot["birth_s"]):
+                slot["phase"] = LOST
             continue
         previous_s = slot["seen_s"]
         flags = OBSERVED
@@ -136,7 +149,15 @@ def tracker_step(slots, settings, clock, next_id, xyxy_px, score, class_id, to_r
         track_measure(slot, settings, xyxy_px[j], score[j], class_id[j], to_road)
         slot["seen_s"] = time_s
         if slot["phase"] == TENTATIVE:
-            if time_s - slot["birth_s"] < settings["confirm_s"] - 1e-9 or slot["hits"] < 2:
+            if not proven(slot, settings, time_s):
+                continue
+            lost = relink_find(slots, i, settings, time_s)
+            if lost >= 0:
+                previous_s = slots[lost]["seen_s"]
+                join(slots, lost, i, time_s)
+                known = slots[lost]
+                publish(out[rows], known, lost, settings, time_s, previous_s, known["prev_box_px"], OBSERVED | RELINKED)
+                rows += 1
                 continue
             # The rules' first step spans the whole unconfirmed time: a line crossed in it is crossed all the same.
             slot["phase"] = CONFIRMED
@@ -186,7 +207,7 @@ def tracker_end(slots, settings, out):
     rows = 0
     for i in range(len(slots)):
         slot = slots[i]
-        if slot["phase"] == CONFIRMED:
+        if slot["phase"] == CONFIRMED or slot["phase"] == LOST:
             publish(out[rows], slot, i, settings, slot["seen_s"], slot["seen_s"], slot["box_px"], ENDED)
             rows += 1
         slot["phase"] = FREE

@@ -109,6 +109,7 @@ class Track:
     axes: dict[str, Axis]
     seen: list[Sighting] = field(default_factory=list)
     confirmed: bool = False
+    lost: bool = False
     relinked_s: float = -math.inf
     match: int = -1
     course: naive_course.Course = field(default_factory=naive_course.Course)
@@ -273,6 +274,46 @@ def publish(track, number, settings, previous, flags):
     return row
 
 
+# -- known again ----------------------------------------------------------------------------------------------------
+
+
+def relink_distance(lost, new):
+    """Mahalanobis distances of (place, speed) along both axes of the picture and of both sizes, squared and added."""
+    size = {n: max(lost.axes[n].mean[0], new.axes[n].mean[0], 1.0) for n in ("w", "h")}
+    total = 0.0
+    for name, scale in (("cx", size["w"]), ("cy", size["h"]), ("w", size["w"]), ("h", size["h"])):
+        difference = new.axes[name].mean - lost.axes[name].mean
+        cov = new.axes[name].cov + lost.axes[name].cov + np.diag([(scale / 4) ** 2, 0.0])
+        if abs(difference[0]) > scale:
+            return math.inf
+        known = 2 if name in ("cx", "cy") else 1
+        total += difference[:known] @ np.linalg.inv(cov[:known, :known]) @ difference[:known]
+    return total
+
+
+def relink_find(slots, new, settings, time_s):
+    """The number of the nearest track that was gone before the new one came, or None."""
+    distances = {
+        number: relink_distance(track, new)
+        for number, track in enumerate(slots)
+        if track is not None
+        and track.confirmed
+        and track.last_s < new.seen[0].time_s
+        and time_s - track.last_s <= settings["lost_s"]
+        and elected(track.votes()) == elected(new.votes())
+    }
+    near = {number: d for number, d in distances.items() if d < settings["relink_sd"] ** 2}
+    return min(near, key=lambda number: (near[number], number)) if near else None
+
+
+def join(slots, lost, new, time_s):
+    """One track with the sightings of both, in the old place with the old id; it moves as the new one does."""
+    old, young = slots[lost], slots[new]
+    since_s = time_s if time_s - old.last_s > 0.5 else old.relinked_s
+    slots[lost] = Track(old.id, old.person, young.axes, old.seen + young.seen, confirmed=True, relinked_s=since_s)
+    slots[new] = None
+
+
 # -- all tracks -----------------------------------------------------------------------------------------------------
 
 
@@ -299,9 +340,9 @@ def match_pass(tracks, settings, found, free, gate, shown_s, handicap=0.0):
 
 def associate(slots, settings, time_s, dt_s, found):
     """Strong detections to all tracks, any left to confirmed ones seen lately, strong ones left to any."""
-    alive = [track for track in slots if track is not None]
-    for track in alive:
+    for track in filter(None, slots):
         track.match = -1
+    alive = [track for track in slots if track is not None and not track.lost]
     free = {j for j, one in enumerate(found) if one.score >= settings["score_low"]}
     strong = {j for j in free if found[j].score >= settings["score_high"]}
     weak = free - strong
@@ -329,6 +370,13 @@ def births(slots, settings, time_s, ids, found):
         slots[slots.index(None)] = track_start(settings, one.box, one.score, one.class_id, time_s, next(ids))
 
 
+def proven(track, settings, time_s):
+    """Seen twice, for `confirm_s` at a mean score of `score_high`, in inverse proportion, at least two thirds of it."""
+    mean = np.mean([s.score for s in track.seen])
+    needed_s = settings["confirm_s"] * max(settings["score_high"] / mean, 2 / 3)
+    return len(track.seen) > 1 and time_s - track.seen[0].time_s >= needed_s - 1e-9
+
+
 def tracker_step(slots, settings, time_s, dt_s, found, to_road, ids):
     """One frame: `slots` is a list of tracks or None, `found` a list of sightings; returns the rows as dicts."""
     for track in filter(None, slots):
@@ -341,11 +389,10 @@ def tracker_step(slots, settings, time_s, dt_s, found, to_road, ids):
         gap_s = time_s - track.last_s
         if track.match < 0:
             patience_s = max(settings["tentative_s"], 1.5 * dt_s)
-            if track.confirmed:
-                patience_s = min(settings["lost_s"], max(patience_s, track.last_s - track.seen[0].time_s))
-            if gap_s > patience_s:
+            if gap_s > (settings["lost_s"] if track.confirmed else patience_s):
                 rows += [publish(track, number, settings, track.seen[-1], ENDED)] if track.confirmed else []
                 slots[number] = None
+            track.lost |= gap_s > max(patience_s, track.last_s - track.seen[0].time_s)
             continue
         one = found[track.match]
         track_measure(track, settings, one.box, one.score, one.class_id, time_s, to_road)
@@ -355,9 +402,15 @@ def tracker_step(slots, settings, time_s, dt_s, found, to_road, ids):
         if track.confirmed:
             bridged = gap_s > 1.5 * dt_s or gap_s > settings["lost_s"]
             rows.append(publish(track, number, settings, previous, OBSERVED | RELINKED * bridged))
-        elif time_s - first.time_s >= settings["confirm_s"] - 1e-9:
-            track.confirmed = True
-            rows.append(publish(track, number, settings, first, OBSERVED))
+        elif proven(track, settings, time_s):
+            lost = relink_find(slots, track, settings, time_s)
+            if lost is None:
+                track.confirmed = True
+                rows.append(publish(track, number, settings, first, OBSERVED))
+            else:
+                previous = slots[lost].seen[-1]
+                join(slots, lost, number, time_s)
+                rows.append(publish(slots[lost], lost, settings, previous, OBSERVED | RELINKED))
     births(slots, settings, time_s, ids, found)
     return rows
 
