@@ -149,7 +149,7 @@ def course_measure(course, camera, box, doubt, settings):
 def course_learn(course, box, doubt, settings):
     """Learn the noise of edges, and its correlation, from what the fit leaves over; robust against single edges.
 
-    What is left over is less than the noise by the share that the fit has taken up: the redundancy of an observation (W.
+    What is left over is less than the noise by the share that the fit has taken up: an observation's redundancy (W.
     Foerstner, "Ein Verfahren zur Schaetzung von Varianz- und Kovarianzkomponenten", 1979).
     """
     outline, left = course["outline"], course["left"]

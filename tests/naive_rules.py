@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kernels.course import ACCEL_SD
 from kernels.crossing import (
     CENTRE,
     FIT_MOVE_S,
@@ -19,7 +20,6 @@ from kernels.crossing import (
     SLOWEST_PX_S,
     UNKNOWN_S,
 )
-from kernels.course import ACCEL_SD
 from kernels.records import AT_EDGE, DIRECTIONS, ENDED, RELINKED
 
 # -- crossing a line ------------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def speed_at(track, time_s, scale_sd):
     """The covariance of (speed, acceleration) in the steady state, taken back by the time since."""
     speed, sd, accel = (float(track[name]) for name in ("speed_mps", "speed_sd_mps", "accel_mps2"))
     back_s, own = float(track["time_s"]) - time_s, sd**2 - (scale_sd * speed) ** 2
-    if math.isnan(accel) or math.isnan(sd) or own <= 0 or back_s <= 0:
+    if math.isnan(accel) or not own > 0 or back_s <= 0:
         return speed, sd
     w = np.cbrt(3 * ACCEL_SD**2 / own)
     cov = ACCEL_SD**2 * np.array([[3 / w**3, 2 / w**2], [2 / w**2, 2 / w]])
@@ -305,10 +305,6 @@ def event_of(track, crossed):
     return row | {"score": float(track["score"])}
 
 
-def speed_of(track):
-    return {name: float(track[name]) for name in ("speed_mps", "speed_sd_mps")}
-
-
 def line_count_step(tracks, settings, memory):
     """An event for each crossing of a wanted class, one for each track and direction."""
     s, events = settings[0], []
@@ -321,7 +317,8 @@ def line_count_step(tracks, settings, memory):
             continue
         memory.notes[int(track["id"])].add(direction)
         place = {"x_px": crossed.point[0], "y_px": crossed.point[1], "bridged": int(crossed.bridged)}
-        event = event_of(track, crossed) | speed_of(track) | place
+        speed = dict(zip(("speed_mps", "speed_sd_mps"), speed_at(track, crossed.time_s, s["scale_sd"]), strict=True))
+        event = event_of(track, crossed) | speed | place
         events.append(event | {"line": int(s["index"]), "direction": direction})
     return events
 

@@ -269,3 +269,22 @@ def test_a_start_from_rest_is_timed_by_the_two_points_around_it():
     y = [96.0] * 10 + [96.0 + 30.0 * (0.04 * k) ** 2 for k in range(30)]
     found = ways(up_and_down(y, 0.04), rule=(0.1, 2.0, 0.0))
     assert found == [(1, pytest.approx(0.4 + math.sqrt(4 / 30), abs=0.01))]
+
+
+def test_a_speed_at_a_moment_like_its_twin():
+    rng = np.random.default_rng(8)
+    withheld = 0
+    for _ in range(200):
+        row = course_rows(1, [(0, 0), (0, 9)], [3.9, 4.0], ends=False)[0]
+        row["speed_mps"], row["speed_sd_mps"], row["accel_mps2"] = (
+            rng.uniform(0, 20),
+            rng.uniform(0.05, 2),
+            rng.normal(),
+        )
+        for name in ("speed_mps", "speed_sd_mps", "accel_mps2"):
+            row[name] = np.nan if rng.random() < 0.1 else row[name]
+        at_s, scale_sd = 4.0 - rng.uniform(-0.1, 1.0), rng.choice([0.0, 0.01, 0.1])
+        found = kernel.speed_at(row[0], at_s, scale_sd)
+        assert found == pytest.approx(naive.speed_at(row[0], at_s, scale_sd), nan_ok=True)
+        withheld += math.isnan(found[0])
+    assert 5 < withheld < 50

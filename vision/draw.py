@@ -27,7 +27,7 @@ GRID_M, MOST_GRID_LINES = 5.0, 60
 
 #: Sizes of cameras' pictures, tried for a canvas where there is no frame to draw on.
 _SIZES = ((352, 288), (640, 360), (640, 480), (1280, 720), (1920, 1080), (2560, 1440), (3840, 2160))
-_CANVAS: Colour = (52, 46, 44)
+CANVAS: Colour = (52, 46, 44)
 
 
 def draw_scene(
@@ -69,10 +69,10 @@ def draw_site(site: Site, camera: str, background: np.ndarray | None, path: Path
     picture = background
     if picture is None:
         width_px, height_px = canvas_size(site, camera)
-        picture = np.full((height_px, width_px, 3), _CANVAS, np.uint8)
+        picture = np.full((height_px, width_px, 3), CANVAS, np.uint8)
     scene = site_scene(site, camera, picture.shape[1], picture.shape[0])
     footer = _footer(site, scene, has_frame=background is not None)
-    _write_png(path, np.vstack([draw_scene(picture, scene), footer]))
+    write_png(path, np.vstack([draw_scene(picture, scene), footer]))
     return scene
 
 
@@ -254,7 +254,7 @@ def _ground_line(scene: Scene) -> str:
     )
 
 
-def _write_png(path: Path, picture: np.ndarray) -> None:
+def write_png(path: Path, picture: np.ndarray) -> None:
     """Write a picture whole or not at all."""
     _, data = cv2.imencode(".png", picture)
     part = path.with_name(f".{path.name}.part")

@@ -12,6 +12,8 @@ RESIDUAL_SHARE_MAX = 0.1
 CONDITION_MAX = 1e4
 #: Metres a pixel, at the mean of the points: beyond it no road user is larger than a pixel.
 SCALE_MAX_M_PX = 5.0
+#: Metres a pixel there below which a road user fills the picture many times over.
+SCALE_MIN_M_PX = 0.0005
 #: Focal lengths of traffic cameras as a share of the picture's longer side (a view of 127 to 5 degrees), and how far
 #: the road's axes may be from right angles and one length.
 FOCAL_MIN, FOCAL_MAX, SKEW_MAX = 0.25, 12.0, 0.1
@@ -44,6 +46,7 @@ class GroundFit:
     holdout_rms_m: float
     holdout_max_m: float
     condition: float
+    holdout_m: np.ndarray  # f8[n], of each point; empty below 5 points
 
     @property
     def extent_m(self) -> float:
@@ -75,6 +78,7 @@ def fit_ground(image_px: np.ndarray, plane_m: np.ndarray) -> GroundFit:
         holdout_rms_m=_rms(held),
         holdout_max_m=float(held.max()),
         condition=condition,
+        holdout_m=held if len(image) >= 5 else np.zeros(0),
     )
 
 
@@ -213,3 +217,7 @@ def _refuse(to_road: np.ndarray, image: np.ndarray, plane: np.ndarray, errors: n
     scale = float(np.linalg.norm(middle[1] - middle[0]))
     if not scale <= SCALE_MAX_M_PX:
         raise GroundError(f"makes a pixel {scale:.1f} m wide; allowed: {SCALE_MAX_M_PX:g} m (is plane_m in metres?)")
+    if scale < SCALE_MIN_M_PX:
+        raise GroundError(
+            f"makes a pixel {scale:.2g} m wide; allowed: from {SCALE_MIN_M_PX:g} m (is plane_m in metres?)"
+        )

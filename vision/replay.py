@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from kernels.rules import REGISTRY
 from vision import __version__, annotate
@@ -19,7 +20,7 @@ from vision.decode.reader import decode_frames
 from vision.decode.worker import DecodeWorker
 from vision.detect.providers import Provider, choose
 from vision.detect.session import Detector
-from vision.draw import draw_site
+from vision.draw import canvas_size, draw_site
 from vision.errors import InputError, SiteError
 from vision.frame import place
 from vision.pipeline import CameraPath, Counts, run
@@ -256,10 +257,34 @@ def draw_camera(site_path: Path, camera: str | None, source: Path | None, pictur
     """Write the picture of a camera's scene, on the first frame of `source` or else of the camera's own file."""
     site = load_site(site_path)
     name, _ = choose_camera(site, camera)
+    draw_site(site, name, _first_frame(site, name, source), picture)
+
+
+def calibrate_camera(
+    site_path: Path, camera: str | None, source: Path | None, picture: Path | None, size_px: tuple[int, int] | None
+) -> list[str]:
+    """Return what there is to say of a camera's ground, a line each; write its map of errors where asked.
+
+    The picture's size is `size_px`, else that of the first frame of `source` or of the camera's own file, else one that
+    holds everything drawn.
+    """
+    from vision import calibrate
+
+    site = load_site(site_path)
+    name, _ = choose_camera(site, camera)
+    background = None if size_px is not None and source is None else _first_frame(site, name, source)
+    if size_px is None or background is not None:
+        size_px = canvas_size(site, name) if background is None else (background.shape[1], background.shape[0])
+    scene = site_scene(site, name, *size_px)
+    told = calibrate.said(scene)
+    if picture is not None:
+        calibrate.draw_calibration(scene, background, picture)
+    return told
+
+
+def _first_frame(site: Site, name: str, source: Path | None) -> np.ndarray | None:
+    """Return the first frame u1[h, w, 3] of `source`, or of the camera's own file, None where there is no file."""
     if source is None:
         own = Path(stream_address(site, name))
         source = own if own.is_file() else None
-    background = None
-    if source is not None:
-        background = next(iter(decode_frames(source)))[0].to_ndarray(format="bgr24")
-    draw_site(site, name, background, picture)
+    return None if source is None else next(iter(decode_frames(source)))[0].to_ndarray(format="bgr24")

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from vision import __version__
-from vision.cli import judging, reading, running
+from vision.cli import judging, reading, running, surveying
 from vision.cli.common import STOPPED, err, out
 from vision.errors import GantryError
 
@@ -29,6 +29,7 @@ for verb in (running.demo, running.replay, running.check, running.draw, reading.
     app.command()(verb)
 app.command("eval")(judging.evaluate)
 app.command()(judging.diff)
+app.command()(surveying.calibrate)
 models_app.command("list")(running.models_list)
 models_app.command("check")(running.models_check)
 
