@@ -5,6 +5,7 @@ The site's stop lines lie `SETBACK_M` before the ends of SUMO's lanes: whom SUMO
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,15 @@ from benchmarks.scenes.truth_lines import interval_rows, line_truth, loop_rows
 from benchmarks.scenes.truth_signals import read_signal, signal_text, signal_truth
 
 LANE_M = 3.2
+#: Half the strip between the two directions: who turns round needs room for it.
+MEDIAN_M = 1.5
 #: Where SUMO's lanes end, and where the site's stop lines lie, from the middle of the junction.
-EDGE_M = 10.4
+EDGE_M = 11.9
 SETBACK_M = 3.0
 STOP_M = EDGE_M + SETBACK_M
 ARM_M = 200.0
+#: How far upstream of the stop line queues and flow are measured.
+QUEUE_M = 60.0
 WIDE_M = 2 * LANE_M
 
 #: Figures of SUMO's loops and lane-area detectors that truth keeps.
@@ -79,23 +84,40 @@ def build(folder: Path, knobs: Knobs) -> Plan:
     nodes = "".join(f'<node id="{leg}" x="{x * ARM_M}" y="{y * ARM_M}"/>' for leg, (x, y) in LEGS.items())
     lanes = f'numLanes="2" speed="13.89" width="{LANE_M}"'
     edges = "".join(
-        f'<edge id="{leg}i" from="{leg}" to="c" {lanes}/><edge id="{leg}o" from="c" to="{leg}" {lanes}/>'
+        f'<edge id="{leg}{way}" from="{a}" to="{b}" {lanes} spreadType="right" shape="{_shape(leg, way)}"/>'
         for leg in LEGS
+        for way, a, b in (("i", leg, "c"), ("o", "c", leg))
     )
     texts = {
         "nod": f'<nodes><node id="c" x="0" y="0" type="traffic_light"/>{nodes}</nodes>',
         "edg": f"<edges>{edges}</edges>",
         "con": f"<connections>{_connections()}</connections>",
     }
-    make_network(folder, texts)
+    make_network(folder, texts, ["--no-turnarounds", "true"])
     (folder / "routes.rou.xml").write_text(demand(knobs).text())
     (folder / "more.add.xml").write_text(_additional(knobs))
     simulate(folder, round(knobs.seconds * knobs.fps), knobs.fps, knobs.seed, ["--lanechange.duration", "2.5"])
     return plan(knobs)
 
 
+def across(leg: str, way: str, from_m: float) -> Callable[[float], tuple[float, float]]:
+    """Return what turns a distance to the right of a leg's middle, seen along a way ("in", "out"), into a road point.
+
+    The point lies `from_m` from the junction's middle.
+    """
+    x, y = LEGS[leg]
+    sign = -1.0 if way.startswith("i") else 1.0
+    return lambda right_m: (x * from_m + sign * y * right_m, y * from_m - sign * x * right_m)
+
+
+def _shape(leg: str, way: str) -> str:
+    (x1, y1), (x2, y2) = across(leg, way, ARM_M)(MEDIAN_M), across(leg, way, 0.0)(MEDIAN_M)
+    ends = [f"{x1:g},{y1:g}", f"{x2:g},{y2:g}"]
+    return " ".join(ends if way == "i" else ends[::-1])
+
+
 #: The links of a leg in the order of the program's letters: exit and lane.
-_LINKS = (("right", 0, 0), ("through", 0, 0), ("through", 1, 1), ("left", 1, 1), ("u_turn", 1, 1))
+_LINKS = (("right", 0, 0), ("through", 0, 0), ("through", 1, 1), ("left", 1, 1), ("u_turn", 1, 0))
 
 
 def _exit(leg: str, turn: str) -> str:
@@ -133,7 +155,8 @@ def _additional(knobs: Knobs) -> str:
         tools.append(f'<inductionLoop id="e1_{lane}" lane="{lane}" pos="{at}" period="60" file="e1.xml"/>')
     for lane in ("ni_0", "ni_1"):
         tools.append(
-            f'<laneAreaDetector id="e2_{lane}" lane="{lane}" pos="-{60 + SETBACK_M}" endPos="-{SETBACK_M}" period="60" '
+            f'<laneAreaDetector id="e2_{lane}" lane="{lane}" pos="-{QUEUE_M + SETBACK_M}" '
+            f'endPos="-{SETBACK_M}" period="60" '
             'file="e2.xml" timeThreshold="1" speedThreshold="1.39" jamThreshold="10"/>'
         )
     tools.append('<poly id="view" shape="-45,-45 60,-45 60,110 -45,110" color="red"/>')
@@ -162,34 +185,22 @@ def demand(knobs: Knobs) -> Demand:
 def plan(knobs: Knobs) -> Plan:
     """Return the camera on the junction's far side and all that is drawn into its picture."""
     camera = aimed((9.0, -42.0, 13.0), (-1.0, 6.0), 1300.0)
-    ground = [(x, y) for y in (-18.0, 0.0, 20.0, 50.0) for x in (-6.4, 0.0, 6.4)]
+    ground = [(x, y) for y in (-18.0, 0.0, 20.0, 50.0) for x in (-8.0, 0.0, 8.0)]
     made = Plan("made-junction", camera, ground)
-    for leg, (x, y) in LEGS.items():
-        # The way in keeps to the right of the way out, seen along each.
-        for name, sign in (("in", -1.0), ("out", 1.0)):
-            right = (y * sign, -x * sign)
-            a = (x * STOP_M, y * STOP_M)
-            b = (a[0] + right[0] * WIDE_M, a[1] + right[1] * WIDE_M)
-            made.lines[f"{leg}_{name}"] = Line((a, b), (sign * x, sign * y))
     far = {"n": 90.0, "e": 30.0, "s": 20.0, "w": 22.0}
     for leg, (x, y) in LEGS.items():
-        for name, sign in (("in", -1.0), ("out", 1.0)):
-            right = (y * sign, -x * sign)
-            near, away = (x * STOP_M, y * STOP_M), (x * far[leg], y * far[leg])
-            ends = (away, near) if sign < 0 else (near, away)
-            middle = tuple((p[0] + right[0] * LANE_M, p[1] + right[1] * LANE_M) for p in ends)
+        for way, sign in (("in", -1.0), ("out", 1.0)):
+            near, away = across(leg, way, STOP_M), across(leg, way, far[leg])
+            made.lines[f"{leg}_{way}"] = Line((near(MEDIAN_M), near(MEDIAN_M + WIDE_M)), (sign * x, sign * y))
+            ends = (away, near) if way == "in" else (near, away)
+            flow = ends[0](MEDIAN_M + LANE_M), ends[1](MEDIAN_M + LANE_M)
             lanes = {}
             for k in range(2):
-                inner, outer = (1 - k) * LANE_M, (2 - k) * LANE_M
-                lanes[f"l{k}"] = [
-                    (ends[0][0] + right[0] * inner, ends[0][1] + right[1] * inner),
-                    (ends[1][0] + right[0] * inner, ends[1][1] + right[1] * inner),
-                    (ends[1][0] + right[0] * outer, ends[1][1] + right[1] * outer),
-                    (ends[0][0] + right[0] * outer, ends[0][1] + right[1] * outer),
-                ]
-            made.approaches[f"{leg}_{name}"] = ((middle[0], middle[1]), lanes)
+                inner, outer = MEDIAN_M + (1 - k) * LANE_M, MEDIAN_M + (2 - k) * LANE_M
+                lanes[f"l{k}"] = [ends[0](inner), ends[1](inner), ends[1](outer), ends[0](outer)]
+            made.approaches[f"{leg}_{way}"] = (flow, lanes)
     made.zones["junction"] = box(-EDGE_M, -EDGE_M, EDGE_M, EDGE_M)
-    made.zones["north_queue"] = box(-WIDE_M, STOP_M, 0.0, STOP_M + 60.0)
+    made.zones["north_queue"] = box(-MEDIAN_M - WIDE_M, STOP_M, -MEDIAN_M, STOP_M + QUEUE_M)
     made.signals["north"] = "signals.csv"
     made.rules = _rules()
     return made
