@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.accuracy.figures import Figure, least, most, share
+from benchmarks.accuracy.figures import Figure, most, share
 from benchmarks.accuracy.runs import TAIL_S, Run, run_scene, scored
 from benchmarks.scenes.junction import Knobs, make
 from benchmarks.scenes.noise import Noise

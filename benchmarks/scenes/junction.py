@@ -24,6 +24,8 @@ from benchmarks.scenes.truth_signals import read_signal, signal_text, signal_tru
 LANE_M = 3.2
 #: Half the strip between the two directions: who turns round needs room for it.
 MEDIAN_M = 1.5
+#: Lines are drawn wider than the lanes, as a person does: a bus that turns is seen beside its lane.
+BESIDE_M = 0.3
 #: Where SUMO's lanes end, and where the site's stop lines lie, from the middle of the junction.
 EDGE_M = 11.9
 SETBACK_M = 3.0
@@ -184,14 +186,16 @@ def demand(knobs: Knobs) -> Demand:
 
 def plan(knobs: Knobs) -> Plan:
     """Return the camera on the junction's far side and all that is drawn into its picture."""
-    camera = aimed((9.0, -42.0, 13.0), (-1.0, 6.0), 1300.0)
+    camera = aimed((-3.5, -34.0, 16.0), (-0.5, 4.0), 1200.0)
     ground = [(x, y) for y in (-18.0, 0.0, 20.0, 50.0) for x in (-8.0, 0.0, 8.0)]
     made = Plan("made-junction", camera, ground)
     far = {"n": 90.0, "e": 30.0, "s": 20.0, "w": 22.0}
     for leg, (x, y) in LEGS.items():
         for way, sign in (("in", -1.0), ("out", 1.0)):
             near, away = across(leg, way, STOP_M), across(leg, way, far[leg])
-            made.lines[f"{leg}_{way}"] = Line((near(MEDIAN_M), near(MEDIAN_M + WIDE_M)), (sign * x, sign * y))
+            made.lines[f"{leg}_{way}"] = Line(
+                (near(BESIDE_M), near(2 * MEDIAN_M + WIDE_M - BESIDE_M)), (sign * x, sign * y)
+            )
             ends = (away, near) if way == "in" else (near, away)
             flow = ends[0](MEDIAN_M + LANE_M), ends[1](MEDIAN_M + LANE_M)
             lanes = {}
