@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.records import JUDGEMENTS, LAMP, LAMPS, OBSERVED, REASONS
+from kernels.records import END, JUDGEMENTS, LAMP, LAMPS, OBSERVED, REASONS
 from vision.evaluate.matching import overlaps
 from vision.frame import Detections
 from vision.mottext import Boxes, read_boxes
@@ -76,8 +76,13 @@ def drive_boxes(folder: Path, boxes: Boxes, truth: Boxes, fps: float) -> Drive:
             people.look(frame, frame / fps, lane.tracks)
     for rule, events in lane.end():
         raw += [(rule, event) for event in events]
-    told = [_told(names[rule], event, people) for rule, event in raw]
+    # An incident's end is no second incident.
+    told = [_told(names[rule], event, people) for rule, event in raw if not _is_end(event)]
     return Drive(sorted(told, key=lambda one: one.time_s), scene, boxes.frames / fps)
+
+
+def _is_end(event: np.void) -> bool:
+    return "phase" in (event.dtype.names or ()) and int(event["phase"]) == END
 
 
 def _told(name: str, event: np.void, people: People) -> Told:

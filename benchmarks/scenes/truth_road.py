@@ -49,7 +49,8 @@ def _event(course: Course, rule: dict[str, Any], who: int, time_s: float, speed_
 
 def speeding(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     """Over the limit and its tolerance (3 km/h, or 3 %) for 10 m; within 5 km/h of that nobody can be sure."""
-    events, unsure = [], []
+    events: list[Event] = []
+    unsure: list[Event] = []
     limit = rule["limit_kmh"]
     outlines = [lane_outline(plan, name) for name in rule["lanes"]]
     for who, rows in course.each():
@@ -81,7 +82,8 @@ def solid_line(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     way = (b - a) / np.hypot(*(b - a))
     normal, length = line.normal, float(np.hypot(*(b - a)))
     outlines = [lane_outline(plan, name) for name in rule["lanes"]]
-    events, unsure = [], []
+    events: list[Event] = []
+    unsure: list[Event] = []
     for who, rows in course.each():
         if class_of(course, who) not in MOTOR:
             continue
@@ -109,7 +111,8 @@ def solid_line(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
 def reserved_lane(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     """Front and rear in the lane for 3 s or 30 m, in a class that it is not for."""
     outlines = [lane_outline(plan, name) for name in rule["lanes"]]
-    events, unsure = [], []
+    events: list[Event] = []
+    unsure: list[Event] = []
     for who, rows in course.each():
         if class_of(course, who) in (*rule["allowed"], "person"):
             continue
@@ -121,7 +124,10 @@ def reserved_lane(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
             enough = (held >= 3.0) | (way >= 30.0)
             if enough.any():
                 at = a + int(np.argmax(enough))
-                events.append(_event(course, rule, who, course.time_s[rows][at]))
+                one = _event(course, rule, who, course.time_s[rows][at])
+                # Within 30 s the same is told once: if perhaps it was told already, perhaps not again.
+                again = any(each.track_id == who and one.time_s - each.time_s < 30.0 for each in unsure)
+                (unsure if again else events).append(one)
                 break
             if held[-1] >= 2.0 or way[-1] >= 20.0:
                 unsure.append(_event(course, rule, who, course.time_s[rows][b - 1]))
@@ -158,7 +164,8 @@ def pedestrian(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     """On the carriageway for 2 s, 1 m from its edge, and not within 1 m of a crosswalk."""
     corners = np.array(plan.zones[rule["zone"]])
     low, high = corners.min(axis=0) + 1.0, corners.max(axis=0) - 1.0
-    events, unsure = [], []
+    events: list[Event] = []
+    unsure: list[Event] = []
     table: list[dict[str, Any]] = []
     for who, rows in course.each():
         if class_of(course, who) != "person":
