@@ -23,15 +23,18 @@ class Question(NamedTuple):
     rule: str
     stories: tuple[str, ...]
     within_s: float
+    again_s: float = 0.0
 
 
+#: A second alarm of the same incident is false after this time (AID practice).
+AGAIN_S = 60.0
 #: A violation that lasts is told at one moment of it: by the vehicle, and near enough.
 QUESTIONS = (
     Question("speeding", ("speed", "lanes"), 6.0),
     Question("solid line", ("lanes", "speed"), 2.0),
     Question("bus lane", ("lanes", "speed"), 2.0),
     Question("no stopping", ("stops",), 10.0),
-    Question("pedestrian", ("walks", "wrong"), 5.0),
+    Question("pedestrian", ("walks", "wrong"), 5.0, AGAIN_S),
 )
 #: Alarms: what is asked of their delay (s).
 ALARMS = (("stopped", ("stops",), 6.0), ("wrong way", ("wrong",), 3.0))
@@ -50,10 +53,10 @@ def run(seeds: Sequence[int]) -> list[Figure]:
     out = _speeds([_story("speed", seed) for seed in seeds[:2]])
     for question in QUESTIONS:
         runs = [_story(story, seed) for story in question.stories for seed in seeds[:2]]
-        out += _violation(question.rule, scored(runs, question.rule, question.within_s))
+        out += _violation(question.rule, scored(runs, question.rule, question.within_s, again_s=question.again_s))
     for rule, stories, limit_s in ALARMS:
         runs = [_story(story, seed) for story in stories for seed in seeds[:2]]
-        out += alarm(rule, runs, scored(runs, rule, 30.0), limit_s)
+        out += alarm(rule, runs, scored(runs, rule, 30.0, again_s=AGAIN_S), limit_s)
     return out
 
 

@@ -46,9 +46,13 @@ def run_scene(name: str, maker: Maker, knobs: Any, noise: Noise, what: str) -> R
 
 
 def scored(
-    runs: Sequence[Run], rule: str, within_s: float = WITHIN_S, told: Sequence[Sequence[Told]] | None = None
+    runs: Sequence[Run],
+    rule: str,
+    within_s: float = WITHIN_S,
+    told: Sequence[Sequence[Told]] | None = None,
+    again_s: float = 0.0,
 ) -> Score:
-    """Return the score of a rule over several runs; `told` instead of what each run told."""
+    """Return the score of a rule over several runs; `told` instead of what each run told; `again_s` as in score."""
     parts = [
         score(
             run.rule(rule) if told is None else told[k],
@@ -56,6 +60,7 @@ def scored(
             [one for one in run.unsure if one.rule == rule],
             within_s,
             run.seconds - TAIL_S,
+            again_s,
         )
         for k, run in enumerate(runs)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,10 +42,12 @@ def score(
     unsure: Sequence[Event] = (),
     within_s: float = WITHIN_S,
     ends_s: float = float("inf"),
+    again_s: float = 0.0,
 ) -> Score:
-    """Pair events of one rule with its truth; truth of the last second before `ends_s` could not be told any more.
+    """Pair events of one rule with its truth; what is true from `ends_s` on could not be told any more.
 
-    An event that is not paired and belongs to an unsure one is neutral.
+    An event that is not paired and belongs to an unsure one is neutral, and so is one that repeats a right one within
+    `again_s`.
     """
     truth = [one for one in truth if one.time_s < ends_s]
     directed = any(one.direction for one in truth)
@@ -69,8 +71,13 @@ def score(
             pairs.append((found[key][i], events[j]))
             used.add(id(found[key][i]))
             hit.add(id(events[j]))
+    right: dict[int, list[float]] = defaultdict(list)
+    for paired, _ in pairs:
+        right[paired.who].append(paired.time_s)
     left = [one for group in found.values() for one in group if id(one) not in used]
-    near = [one for one in left if _excused(one, unsure, within_s) or one.time_s >= ends_s]
+    near = [
+        one for one in left if _excused(one, unsure, within_s) or one.time_s >= ends_s or _repeats(one, right, again_s)
+    ]
     kept = {id(one) for one in near}
     return Score(
         pairs=pairs,
@@ -83,3 +90,7 @@ def score(
 
 def _excused(one: Told, unsure: Sequence[Event], within_s: float) -> bool:
     return any(event.track_id == one.who and abs(event.time_s - one.time_s) <= 2 * within_s for event in unsure)
+
+
+def _repeats(one: Told, right: Mapping[int, Sequence[float]], again_s: float) -> bool:
+    return any(0.0 <= one.time_s - time_s < again_s for time_s in right.get(one.who, ()))

@@ -31,8 +31,10 @@ EDGE_M = 11.9
 SETBACK_M = 3.0
 STOP_M = EDGE_M + SETBACK_M
 ARM_M = 200.0
-#: How far upstream of the stop line queues and flow are measured.
-QUEUE_M = 60.0
+#: How far upstream of the stop line lanes are drawn, and queues and flow measured.
+QUEUE_M = 75.0
+#: Loops lie so far upstream of the stop line, and are so long.
+LOOP_M, LOOP_LONG_M = 25.0, 2.0
 WIDE_M = 2 * LANE_M
 
 #: Figures of SUMO's loops and lane-area detectors that truth keeps.
@@ -154,8 +156,9 @@ def _additional(knobs: Knobs) -> str:
     for lane in ("ni_0", "ni_1", "so_0", "so_1", "wo_0", "wo_1", "eo_0", "eo_1", "no_0", "no_1"):
         at = -SETBACK_M if lane[1] == "i" else SETBACK_M
         tools.append(f'<instantInductionLoop id="i_{lane}" lane="{lane}" pos="{at}" file="instant.xml"/>')
-        tools.append(f'<inductionLoop id="e1_{lane}" lane="{lane}" pos="{at}" period="60" file="e1.xml"/>')
     for lane in ("ni_0", "ni_1"):
+        where = f'pos="-{SETBACK_M + LOOP_M}" length="{LOOP_LONG_M}"'
+        tools.append(f'<inductionLoop id="e1_{lane}" lane="{lane}" {where} period="60" file="e1.xml"/>')
         tools.append(
             f'<laneAreaDetector id="e2_{lane}" lane="{lane}" pos="-{QUEUE_M + SETBACK_M}" '
             f'endPos="-{SETBACK_M}" period="60" '
@@ -189,7 +192,7 @@ def plan(knobs: Knobs) -> Plan:
     camera = aimed((-3.5, -34.0, 16.0), (-0.5, 4.0), 1200.0)
     ground = [(x, y) for y in (-18.0, 0.0, 20.0, 50.0) for x in (-8.0, 0.0, 8.0)]
     made = Plan("made-junction", camera, ground)
-    far = {"n": 90.0, "e": 30.0, "s": 20.0, "w": 22.0}
+    far = {"n": STOP_M + QUEUE_M, "e": 30.0, "s": 20.0, "w": 22.0}
     for leg, (x, y) in LEGS.items():
         for way, sign in (("in", -1.0), ("out", 1.0)):
             near, away = across(leg, way, STOP_M), across(leg, way, far[leg])
@@ -204,7 +207,9 @@ def plan(knobs: Knobs) -> Plan:
                 lanes[f"l{k}"] = [ends[0](inner), ends[1](inner), ends[1](outer), ends[0](outer)]
             made.approaches[f"{leg}_{way}"] = (flow, lanes)
     made.zones["junction"] = box(-EDGE_M, -EDGE_M, EDGE_M, EDGE_M)
-    made.zones["north_queue"] = box(-MEDIAN_M - WIDE_M, STOP_M, -MEDIAN_M, STOP_M + QUEUE_M)
+    for k in range(2):
+        right, low = -MEDIAN_M - (1 - k) * LANE_M, STOP_M + LOOP_M - LOOP_LONG_M
+        made.zones[f"loop_{k}"] = box(right - LANE_M, low, right, low + LOOP_LONG_M)
     made.signals["north"] = "signals.csv"
     made.rules = _rules()
     return made
@@ -222,6 +227,14 @@ def _rules() -> list[dict[str, object]]:
             "turn_exempt": ["w_out"], "other_exits": ["n_out", "s_out", "e_out"],
         }
     )  # fmt: skip
+    rules.append({"type": "stop_line_overrun", "name": "overrun", "line": "n_in", "signal": "north"})
+    on_red: dict[str, object] = {"type": "turn_on_red", "name": "turn on red", "line": "n_in", "exits": ["w_out"]}
+    on_red["signal"] = "north"
+    rules.append(on_red)
+    for k in range(2):
+        rules.append({"type": "presence", "name": f"loop {k}", "zone": f"loop_{k}"})
+        rules.append({"type": "section", "name": f"section {k}", "lane": f"n_in/l{k}"})
+        rules.append({"type": "queue", "name": f"queue {k}", "line": "n_in", "lane": f"n_in/l{k}"})
     rules.append({"type": "u_turn", "name": "u turn", "entry": ["n_in"], "exit": ["n_out"]})
     rules.append({"type": "forbidden_turn", "name": "forbidden turn", "entry": ["n_in"], "exit": ["e_out"]})
     return rules

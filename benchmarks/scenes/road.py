@@ -20,10 +20,17 @@ from benchmarks.scenes.store import Made
 from benchmarks.scenes.sumo import FCD, make_network, simulate
 from benchmarks.scenes.tables import Truth, joined
 from benchmarks.scenes.truth_lines import line_truth, loop_rows
+from benchmarks.scenes.truth_pairs import ssm_truth
 from benchmarks.scenes.truth_road import road_truth
 
 #: Where the road begins and ends.
 TOP_M, BOTTOM_M = 420.0, -220.0
+
+#: SUMO's own safety device, for every vehicle.
+SSM = [
+    *("--device.ssm.probability", "1", "--device.ssm.measures", "TTC DRAC", "--device.ssm.thresholds", "3.0 3.0"),
+    *("--device.ssm.range", "60", "--device.ssm.file", "ssm.xml", "--device.ssm.extratime", "3"),
+]
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class Knobs:
     fps: float = 12.5
     per_hour: float = 900.0
     often_s: float = 20.0
+    rules: tuple[str, ...] = ()
 
 
 def make(folder: Path, knobs: Knobs) -> Made:
@@ -43,11 +51,12 @@ def make(folder: Path, knobs: Knobs) -> Made:
     build(folder, knobs)
     frames = round(knobs.seconds * knobs.fps)
     course = read_course(folder / FCD, knobs.fps, frames)
-    drawn = plan()
+    drawn = plan(knobs.rules)
     truth = joined(
         [
             line_truth(course, drawn),
             road_truth(course, drawn),
+            ssm_truth(folder / "ssm.xml", course, {"name": "conflict"}) if knobs.story == "near" else Truth([], [], {}),
             Truth([], [], {"loops": loop_rows(folder / "instant.xml", course)}),
         ]
     )
@@ -65,14 +74,17 @@ def build(folder: Path, knobs: Knobs) -> None:
         f'<instantInductionLoop id="i_s3_{lane}" lane="s3_{lane}" pos="{SOLID_M[0] - GATE_M}" file="instant.xml"/>'
         for lane in range(3)
     )
+    tools += '<poly id="view" shape="-40,-30 40,-30 40,150 -40,150" color="red"/>'
     (folder / "more.add.xml").write_text(f"<additional>{tools}</additional>\n")
-    options = ["--lanechange.duration", "2.5", "--collision.action", "none"]
+    options = ["--lanechange.duration", "2.5", "--collision.action", "none", "--fcd-output.filter-shapes", "view"]
+    if knobs.story == "near":
+        options += SSM
     steer = "benchmarks.scenes.road_steer" if knobs.story in road_stories.STEERED else None
     simulate(folder, round(knobs.seconds * knobs.fps), knobs.fps, knobs.seed, options, steer)
 
 
-def plan() -> Plan:
-    """Return the camera over the road and all that is drawn into its picture."""
+def plan(rules: tuple[str, ...] = ()) -> Plan:
+    """Return the camera over the road and all that is drawn into its picture; only the named rules, or all."""
     camera = aimed((-4.0, -16.0, 14.0), (-4.0, 32.0), 1350.0)
     ground = [(x, y) for y in (8.0, 30.0, 60.0, 110.0) for x in (-10.5, -3.5, 7.0)]
     made = Plan("made-road", camera, ground)
@@ -87,8 +99,9 @@ def plan() -> Plan:
     made.lines["solid"] = Line(((-LANE_M, SOLID_M[0]), (-LANE_M, SOLID_M[1])), (1.0, 0.0))
     made.zones["road"] = box(-3 * LANE_M, NEAR_M, 2 * LANE_M, FAR_M)
     made.zones["crosswalk"] = box(-3 * LANE_M, 22.0, 2 * LANE_M, 26.0)
+    made.zones["crosswalk_south"] = box(-3 * LANE_M, 22.0, 0.0, 26.0)
     made.zones["no_stop"] = lane_box(0)
-    made.rules = road_rules(LIMIT_KMH)
+    made.rules = [rule for rule in road_rules(LIMIT_KMH) if not rules or rule["name"] in rules]
     return made
 
 

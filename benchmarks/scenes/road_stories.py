@@ -22,7 +22,7 @@ WAYS = {
     "beside": (-12.3, 115.0, -12.3, -5.0),
 }
 #: Stories that need a hand on the wheel.
-STEERED = ("lanes",)
+STEERED = ("lanes", "near")
 SOUTH, NORTH = "s1 s2 s3", "n1"
 
 TRAITS: dict[str, dict[str, object]] = {
@@ -35,6 +35,8 @@ TRAITS: dict[str, dict[str, object]] = {
     "wrong": {"speedFactor": "norm(0.5,0.12)"},
     "walker": {"speedFactor": 1.0, "maxSpeed": 1.35, "vClass": "passenger", "sigma": 0.0},
     "stopper": {},
+    "braker": {},
+    "late": {"tau": 1.0, "speedFactor": "norm(1.0,0.01)", "lcSpeedGain": 0.0, "lcKeepRight": 0.0},
     "slow": {"maxSpeed": 6.5, "speedFactor": 1.0},
 }
 
@@ -115,7 +117,45 @@ def slow(rng: np.random.Generator, seconds: float, per_hour: float, often_s: flo
     return _traffic(rng, seconds, per_hour, {"slow": min(3600.0 / often_s / per_hour, 0.2)})
 
 
+def near(rng: np.random.Generator, seconds: float, per_hour: float, often_s: float) -> Demand:
+    """Return thin traffic with pairs of which the first brakes hard in view and the second notices late."""
+    made = _traffic(rng, seconds, per_hour, {})
+    at = 5.0
+    while (at := at + often_s * rng.uniform(0.8, 1.2)) < seconds:
+        lane = int(rng.integers(1, 3))
+        made.add(at, any_kind(rng), "braker", SOUTH, departLane=lane, departSpeed="18")
+        kind = pick(rng, {"sedan": 1.0, "small": 1.0, "van": 0.5, "truck": 0.2})
+        made.add(at + 1.6, kind, "late", SOUTH, departLane=lane, departSpeed="18")
+    return made
+
+
+def day(rng: np.random.Generator, seconds: float, per_hour: float, often_s: float) -> Demand:
+    """Return thin traffic by the hour of the day with rare stops and wrong-way drivers, and what looks like either."""
+    made = Demand(TRAITS)
+    for begin in np.arange(0.0, seconds, 3600.0):
+        busy = 0.15 + 0.85 * max(0.0, float(np.sin(np.pi * ((begin / 3600.0) % 24.0 - 5.0) / 18.0)))
+        end = min(begin + 3600.0, seconds)
+        for time_s in arrivals(rng, per_hour * busy, begin, end, 1.0):
+            made.add(time_s, any_kind(rng), "", SOUTH)
+        for time_s in arrivals(rng, per_hour * busy / 2, begin, end, 1.0):
+            made.add(time_s, any_kind(rng), "", NORTH, departLane="random")
+    at = 60.0
+    while (at := at + often_s * rng.uniform(0.6, 1.4)) < seconds - 120.0:
+        what = pick(rng, {"stop": 0.4, "wrong": 0.4, "pause": 0.1, "walk": 0.1})
+        if what == "wrong":
+            made.add(at, any_kind(rng), "wrong", f"wrong{rng.integers(0, 3)}", departLane=0)
+        elif what == "walk":
+            made.add(at, "person", "walker", pick(rng, {"beside": 1.0, "zebra": 1.0, "along": 1.0}), departLane=0)
+        else:
+            lasts = rng.uniform(8.0, 90.0) if what == "stop" else rng.uniform(1.0, 3.0)
+            lane, end = int(rng.integers(1, 3)), float(rng.uniform(15.0, 65.0))
+            stop = f'<stop lane="s2_{lane}" startPos="{end - 4:.1f}" endPos="{end:.1f}" duration="{lasts:.1f}"/>'
+            made.add(at, any_kind(rng), "stopper", SOUTH, stop, departLane=lane)
+    return made
+
+
 Story = Callable[[np.random.Generator, float, float, float], Demand]
 STORIES: dict[str, Story] = {
     "speed": speed, "lanes": lanes, "close": close, "stops": stops, "wrong": wrong, "walks": walks, "slow": slow,
+    "near": near, "day": day,
 }  # fmt: skip

@@ -12,10 +12,15 @@ from benchmarks.scenes.course import Course
 from benchmarks.scenes.plan import Plan, Point
 from benchmarks.scenes.tables import Event, Truth, joined
 from benchmarks.scenes.truth_lines import MOTOR, class_of
+from benchmarks.scenes.truth_pairs import tailgating_truth
 from benchmarks.scenes.truth_standing import standing_truth
 
 #: Truth of a kind of rule: (course, plan, rule) -> its events.
 Teller = Callable[[Course, Plan, dict[str, Any]], Truth]
+
+
+#: The same rule on the same road user within this time is one violation.
+REPEAT_S = 30.0
 
 
 def road_truth(course: Course, plan: Plan) -> Truth:
@@ -126,7 +131,7 @@ def reserved_lane(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
                 at = a + int(np.argmax(enough))
                 one = _event(course, rule, who, course.time_s[rows][at])
                 # Within 30 s the same is told once: if perhaps it was told already, perhaps not again.
-                again = any(each.track_id == who and one.time_s - each.time_s < 30.0 for each in unsure)
+                again = any(each.track_id == who and one.time_s - each.time_s < REPEAT_S for each in unsure)
                 (unsure if again else events).append(one)
                 break
             if held[-1] >= 2.0 or way[-1] >= 20.0:
@@ -175,13 +180,15 @@ def pedestrian(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
         for name in rule["crosswalks"]:
             walk = np.array(plan.zones[name])
             there &= ~((middle > walk.min(axis=0) - 1.0) & (middle < walk.max(axis=0) + 1.0)).all(axis=1)
+        last_s = -np.inf
         for a, b in runs(there):
             if b - a >= 2.0 * course.fps:
                 at = min(a + round(2.0 * course.fps), b - 1)
                 one = _event(course, rule, who, course.time_s[rows][at])
-                (events if b - a >= 2.4 * course.fps else unsure).append(one)
+                sure = b - a >= 2.4 * course.fps and one.time_s - last_s >= REPEAT_S
+                (events if sure else unsure).append(one)
                 table.append({"track_id": who, "onset_s": float(course.time_s[rows][a]), "rule": rule["name"]})
-                break
+                last_s = one.time_s
     return Truth(events, unsure, {"onsets": table})
 
 
@@ -193,4 +200,5 @@ TELLERS: dict[str, Teller] = {
     "pedestrian_on_road": pedestrian,
     "stopped_vehicle": standing_truth,
     "stopping": standing_truth,
+    "tailgating": tailgating_truth,
 }

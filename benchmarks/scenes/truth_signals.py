@@ -91,12 +91,13 @@ def signal_truth(course: Course, plan: Plan, signal: Signal, line: str, legal: l
         near = abs(red_s - GRACE_S) < NEAR_S or abs(one.speed_mps - SPEED_MIN_MPS) < NEAR_MPS
         near |= abs(one.rear_s - until_s) < NEAR_S
         if way_out in legal:
-            stopped_s = _stopped_before_s(course, rows[one.who], plan.lines[line], one)
+            stopped_s = _stopped_before_s(course, rows[one.who], plan.lines[line], one, 5.0)
+            further_s = _stopped_before_s(course, rows[one.who], plan.lines[line], one, 10.0)
             table[-1]["stopped_before_s"] = stopped_s
             if red_s > GRACE_S and followed:
                 turn = event._replace(rule="turn on red")
                 if stopped_s < 0.5:
-                    (unsure if red_s - GRACE_S < NEAR_S or stopped_s > 0.3 else events).append(turn)
+                    (unsure if red_s - GRACE_S < NEAR_S or further_s > 0.3 else events).append(turn)
                 elif stopped_s < 0.7:
                     unsure.append(turn)
         elif near and red_s > GRACE_S - NEAR_S and one.speed_mps > SPEED_MIN_MPS - NEAR_MPS:
@@ -120,11 +121,11 @@ def _stood_s(course: Course, rows: slice, line: Line, one: Passage, until_s: flo
     return longest(stands) / course.fps
 
 
-def _stopped_before_s(course: Course, rows: slice, line: Line, one: Passage) -> float:
-    """Return for how long (s) it stood within 10 m before the line in the 60 s before its passage."""
+def _stopped_before_s(course: Course, rows: slice, line: Line, one: Passage, reach_m: float) -> float:
+    """Return for how long (s) it stood within `reach_m` before the line in the 60 s before its passage."""
     past = (course.front_m[rows] - np.array(line.ends_m[0])) @ line.normal
     time_s = course.time_s[rows]
-    stands = (past > -10.0) & (past <= 0.0) & (course.speed_mps[rows] < 1.0 / 3.6)
+    stands = (past > -reach_m) & (past <= 0.0) & (course.speed_mps[rows] < 1.0 / 3.6)
     stands &= (time_s < one.front_s) & (time_s > one.front_s - 60.0)
     return longest(stands) / course.fps
 
