@@ -11,7 +11,7 @@ from benchmarks.scenes.sumo import MISSING, SumoError, available
 
 #: Faults were looked for in scenes of seeds 1 to 9; figures are of others.
 JUDGING = (101, 102, 103, 104)
-PARTS = ("junction", "road")
+PARTS = ("junction", "measures", "road")
 
 
 def run(parts: tuple[str, ...] = PARTS, seeds: tuple[int, ...] = JUDGING) -> dict[str, Any]:
