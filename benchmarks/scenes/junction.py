@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.scenes.camera import aimed
-from benchmarks.scenes.course import read_course
+from benchmarks.scenes.course import Course, read_course
 from benchmarks.scenes.demand import Demand, any_kind, arrivals, pick
 from benchmarks.scenes.plan import Line, Plan, box
 from benchmarks.scenes.store import Made
 from benchmarks.scenes.sumo import FCD, SIGNALS, make_network, simulate
 from benchmarks.scenes.tables import Truth, joined
 from benchmarks.scenes.truth_lines import interval_rows, line_truth, loop_rows
+from benchmarks.scenes.truth_measures import edie_rows, occupancy_rows
 from benchmarks.scenes.truth_signals import read_signal, signal_text, signal_truth
 
 LANE_M = 3.2
@@ -81,6 +82,15 @@ TRAITS: dict[str, dict[str, object]] = {
     "hasty": {"jmStopSignWait": 0.0, "jmDriveAfterRedTime": 0},
     "blocker": {"jmIgnoreKeepClearTime": 0, "impatience": 1.0},
 }
+
+
+def _measures(course: Course, drawn: Plan) -> Truth:
+    edie: list[dict[str, object]] = []
+    occupancy: list[dict[str, object]] = []
+    for k in range(2):
+        edie += edie_rows(course, f"ni_{k}", drawn.approaches["n_in"][1][f"l{k}"], 60.0)
+        occupancy += occupancy_rows(course, f"ni_{k}", drawn.zones[f"loop_{k}"], 60.0)
+    return Truth([], [], {"edie": edie, "occupancy": occupancy})
 
 
 def build(folder: Path, knobs: Knobs) -> Plan:
@@ -252,6 +262,7 @@ def make(folder: Path, knobs: Knobs) -> Made:
             Truth([], [], {"loops": loop_rows(folder / "instant.xml", course)}),
             Truth([], [], {"e1": interval_rows(folder / "e1.xml", E1)}),
             Truth([], [], {"e2": interval_rows(folder / "e2.xml", E2)}),
+            _measures(course, drawn),
         ]
     )
     return Made(course, drawn, truth, {"signals.csv": signal_text(signal)})
