@@ -14,7 +14,12 @@ import numpy
 
 from vision import __version__
 
-NAMES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
+_HERE = Path(__file__).parent
+#: A benchmark is a file, or a folder that has a run.py.
+NAMES = sorted(
+    [path.stem for path in _HERE.glob("*.py") if not path.stem.startswith("_")]
+    + [path.parent.name for path in _HERE.glob("*/run.py")]
+)
 
 
 def main() -> int:

@@ -1,0 +1,122 @@
+"""What is forbidden on a road, spot speeds, and incidents: each rule in the stories that are about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.accuracy.figures import Figure, most, share
+from benchmarks.accuracy.runs import Run, run_scene, scored
+from benchmarks.accuracy.score import Score
+from benchmarks.scenes.noise import Noise
+from benchmarks.scenes.road import Knobs, make
+from vision.evaluate.stats import errors, wilson
+
+NOISY = Noise(jitter=0.025, missed=0.05)
+
+
+class Question(NamedTuple):
+    """A rule, and the stories in which it is judged; an event is of the truth that lies this near (s)."""
+
+    rule: str
+    stories: tuple[str, ...]
+    within_s: float
+    again_s: float = 0.0
+
+
+#: A second alarm of the same incident is false after this time (AID practice).
+AGAIN_S = 60.0
+#: A violation that lasts is told at one moment of it: by the vehicle, and near enough.
+QUESTIONS = (
+    Question("speeding", ("speed", "lanes"), 6.0),
+    Question("solid line", ("lanes", "speed"), 2.0),
+    Question("bus lane", ("lanes", "speed"), 2.0),
+    Question("no stopping", ("stops",), 10.0),
+    Question("pedestrian", ("walks", "wrong"), 5.0, AGAIN_S),
+)
+#: Alarms: what is asked of their delay (s).
+ALARMS = (("stopped", ("stops",), 6.0), ("wrong way", ("wrong",), 3.0))
+
+
+def knobs(story: str, seed: int) -> Knobs:
+    """Return the road on which a story is judged."""
+    often = {"stops": 45.0, "wrong": 20.0, "walks": 15.0}.get(story, 15.0)
+    per_hour = {"stops": 700.0, "wrong": 400.0, "walks": 400.0}.get(story, 900.0)
+    fps = 25.0 if story == "speed" else 12.5
+    return Knobs(story=story, seed=seed, seconds=900.0, fps=fps, per_hour=per_hour, often_s=often)
+
+
+def run(seeds: Sequence[int]) -> list[Figure]:
+    """Return all figures of the road."""
+    out = _speeds([_story("speed", seed) for seed in seeds[:2]])
+    for question in QUESTIONS:
+        runs = [_story(story, seed) for story in question.stories for seed in seeds[:2]]
+        out += _violation(question.rule, scored(runs, question.rule, question.within_s, again_s=question.again_s))
+    for rule, stories, limit_s in ALARMS:
+        runs = [_story(story, seed) for story in stories for seed in seeds[:2]]
+        out += alarm(rule, runs, scored(runs, rule, 30.0, again_s=AGAIN_S), limit_s)
+    return out
+
+
+def _story(story: str, seed: int) -> Run:
+    return run_scene("road", make, knobs(story, seed), NOISY, "boxes")
+
+
+def _violation(rule: str, found: Score) -> list[Figure]:
+    return [
+        share(f"{rule}, noisy: precision", found.precision, 0.95),
+        share(f"{rule}, noisy: recall", found.recall, 0.95),
+    ]
+
+
+def alarm(rule: str, runs: Sequence[Run], found: Score, limit_s: float) -> list[Figure]:
+    """Return how many incidents were found and how late."""
+    onset = {
+        (run.folder.name, int(row["track_id"])): float(row["onset_s"])
+        for run in runs
+        for row in run.table("onsets")
+        if row["rule"] == rule
+    }
+    late = []
+    for run in runs:
+        own = {id(event) for event in run.truth}
+        late += [
+            told.time_s - onset[run.folder.name, event.track_id or 0]
+            for told, event in found.pairs
+            if id(event) in own and (run.folder.name, event.track_id or 0) in onset
+        ]
+    mean = float(np.mean(late)) if late else float("nan")
+    return [
+        share(f"{rule}, noisy: recall", found.recall, 0.98),
+        most(f"{rule}, noisy: mean time to detect", mean, len(late), limit_s, "s", 2),
+    ]
+
+
+def _speeds(runs: Sequence[Run]) -> list[Figure]:
+    off, covered, withheld = [], 0, 0
+    for one, event in scored(runs, "count gate").pairs:
+        speed, sd = one.row["speed_mps"], one.row["speed_sd_mps"]
+        if event.speed_kmh is None or not np.isfinite(speed):
+            withheld += 1
+            continue
+        error = speed * 3.6 - event.speed_kmh
+        off.append(error)
+        covered += abs(error) <= 2 * 3.6 * sd
+    found = errors(np.array(off))
+    inside = wilson(covered, len(off))
+    return [
+        most("spot speed, noisy: bias", found.bias, found.n, 0.5, "km/h"),
+        most("spot speed, noisy: p95 of the error", found.p95, found.n, 3.0, "km/h"),
+        Figure(
+            "spot speed, noisy: truth in the k = 2 interval",
+            f"{inside.value:.4f}",
+            inside.n,
+            f"{inside.low:.4f} .. {inside.high:.4f}",
+            "0.93 .. 0.97",
+            inside.n > 0 and 0.93 <= inside.value <= 0.97,
+            inside.value,
+        ),
+        Figure("spot speed, noisy: withheld", str(withheld), len(off) + withheld, "", "", None, float(withheld)),
+    ]

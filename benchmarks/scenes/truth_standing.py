@@ -1,0 +1,88 @@
+"""Truth of who stands: in a lane without queueing, or where no one may stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.scenes.course import Course
+from benchmarks.scenes.plan import Plan
+from benchmarks.scenes.tables import Event, Truth
+from benchmarks.scenes.truth_lines import class_of
+
+#: Stands: slower than this.
+STILL_MPS = 0.3
+#: Who stands within this of one who stands ahead of it only queues (for a no-stop zone).
+QUEUE_M, STOPPING_QUEUE_M = 20.0, 8.0
+CLASSES = {"stopped_vehicle": ("car", "bus", "truck", "motorcycle"), "stopping": ("car", "truck", "motorcycle")}
+
+
+def standing_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
+    """Stands with its middle in a lane (or half of it in the zone) for the dwell, and nobody stands right before it.
+
+    The event is when the dwell is over; a table says when it came to stand. Within a second of the dwell, or of who
+    queues for some of the time, nobody can be sure.
+    """
+    stopping = rule["type"] == "stopping"
+    dwell_s = float(rule.get("dwell_s", 5.0))
+    reach_m = STOPPING_QUEUE_M if stopping else QUEUE_M
+    outlines = (
+        [plan.zones[name] for name in rule["zones"]]
+        if stopping
+        else [plan.approaches[name.partition("/")[0]][1][name.partition("/")[2]] for name in rule["lanes"]]
+    )
+    stands = _stands(course)
+    events: list[Event] = []
+    unsure: list[Event] = []
+    table: list[dict[str, Any]] = []
+    for who, begin_s, end_s, middle, front in stands:
+        if class_of(course, who) not in CLASSES[rule["type"]] or end_s - begin_s < dwell_s - 1.0:
+            continue
+        if not any(_in_box(middle, outline) for outline in outlines):
+            continue
+        ahead = [
+            (b, e)
+            for other, b, e, there, _ in stands
+            if other != who and abs(there[0] - middle[0]) < 1.75 and 0.0 < _before(front, there, middle) < reach_m + 5.0
+        ]
+        queued = [(max(b, begin_s), min(e, end_s)) for b, e in ahead if min(e, end_s) > max(b, begin_s)]
+        one = Event(begin_s + dwell_s, str(rule["name"]), class_of(course, who), None, None, who)
+        if queued:
+            alone_s = (end_s - begin_s) - sum(e - b for b, e in queued)
+            if alone_s > dwell_s - 1.0:
+                unsure += [one._replace(time_s=float(at)) for at in np.arange(one.time_s, end_s + 20.0, 1.0)]
+            continue
+        if end_s - begin_s < dwell_s + 1.0:
+            unsure.append(one)
+        else:
+            events.append(one)
+            table.append({"track_id": who, "onset_s": begin_s, "rule": rule["name"]})
+    return Truth(events, unsure, {"onsets": table})
+
+
+def _before(front: np.ndarray, there: np.ndarray, middle: np.ndarray) -> float:
+    """Return how far (m) one that stands at `there` is before one that stands from `middle` to `front`."""
+    way = front - middle
+    return float((there - front) @ way / max(float(np.hypot(*way)), 1e-9))
+
+
+def _in_box(point: np.ndarray, outline: list[tuple[float, float]]) -> bool:
+    corners = np.array(outline)
+    return bool((point >= corners.min(axis=0)).all() and (point <= corners.max(axis=0)).all())
+
+
+def _stands(course: Course) -> list[tuple[int, float, float, np.ndarray, np.ndarray]]:
+    """Return (road user, from, until, middle, front) of all that stand for 2 s or more."""
+    out = []
+    for who, rows in course.each():
+        still = course.speed_mps[rows] < STILL_MPS
+        edges = np.flatnonzero(np.diff(np.r_[0, still.astype(np.int8), 0]))
+        for a, b in zip(edges[::2], edges[1::2], strict=True):
+            if b - a < 2.0 * course.fps:
+                continue
+            front = course.front_m[rows][a]
+            middle = front - 0.5 * course.size_m[rows][a, 0] * course.ahead[rows][a]
+            times = course.time_s[rows]
+            out.append((who, float(times[a]), float(times[b - 1]), middle, front))
+    return out
