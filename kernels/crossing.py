@@ -20,8 +20,8 @@ from kernels.records import AT_EDGE, ENDED
 #: Where one track stands to one line. `side` is the settled side (0: none yet), `pending` the side it may settle on
 #: since `pending_s`; the last passage through the line lies at `time_s` if `inside` its ends. `near`: it has crossed
 #: and not been well away from the line since. `known`: the point is that of a front or rear that can be told from the
-#: foot point; `last_m` is its last offset in metres, NaN for none. `first_*`: where the foot point was first. `speed_*`:
-#: in the row of the last passage.
+#: foot point; `last_m` is its last offset in metres, NaN for none. `first_*`: where the foot point was first.
+#: `speed_*`: in the row of the last passage.
 CROSSING = np.dtype(
     [
         ("time_s", "<f8"),
