@@ -42,16 +42,17 @@ from kernels.course import (
 #: The deviation of a box's edge as a share of the box before any is known, what the picture's raster adds (px), and how
 #: many sightings that first value counts for.
 EDGE_SHARE, RASTER_PX, SIGHTINGS = 0.025, 0.2, 8.0
-#: So many sightings are remembered in the noise.
+#: A noisier box than this does not follow its road user. So many sightings are remembered in the noise.
+SHARE_MOST = 0.15
 MEMORY = 150.0
 #: An edge that is so many deviations from the picture's edge may lie on it.
 CUT_SDS = 2.5
 #: An edge that is off by more deviations is something else's; so often in a row for two edges, and the course is lost.
 OFF_MOST, STRIKES = 3.0, 5
-#: A heading is known when the road user has moved so far and its speed is so many deviations.
-MOVED_M, SPEED_SDS = 1.0, 3.0
+#: A heading is known when the road user has moved so far, and its way and its speed are so many deviations.
+MOVED_M, KNOWN_SDS = 1.0, 4.0
 #: Backwards faster than this, and by so many deviations, it was headed the other way.
-BACKWARDS_MPS = 1.0
+BACKWARDS_MPS, SPEED_SDS = 1.0, 3.0
 
 
 @kernel
@@ -168,7 +169,7 @@ def course_learn(course, box, doubt, settings):
         noise = own * size * size + RASTER_PX * RASTER_PX
         redundancy = max(1.0 - slope_variance(course, outline["slope"][k]) / (tied * noise), 0.0)
         change = min(off * off / noise, OFF_MOST * OFF_MOST) - redundancy
-        course["variance"][k & 1] = own * (1.0 + 0.5 * (1.0 - keep) * change)
+        course["variance"][k & 1] = min(own * (1.0 + 0.5 * (1.0 - keep) * change), SHARE_MOST * SHARE_MOST)
         off /= math.sqrt(noise)
         off = max(-OFF_MOST, min(OFF_MOST, off))
         if left[k] == left[k]:
@@ -273,7 +274,7 @@ def course_begin(course, camera, box, class_id, x, y, settings):
         return False
     speed, speed_sd = math.hypot(x["v"], y["v"]), math.sqrt(max(x["vv"], y["vv"]))
     moved = math.hypot(x["x"] - course["from_x"], y["x"] - course["from_y"])
-    if speed < SPEED_SDS * speed_sd or moved < max(MOVED_M, SPEED_SDS * math.sqrt(max(x["xx"], y["xx"]))):
+    if speed < KNOWN_SDS * speed_sd or moved < max(MOVED_M, KNOWN_SDS * math.sqrt(max(x["xx"], y["xx"]))):
         return False
     state, p = course["x"], course["p"]
     for i in range(STATES):

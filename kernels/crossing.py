@@ -21,6 +21,7 @@ from kernels.records import AT_EDGE, ENDED
 #: since `pending_s`; the last passage through the line lies at `time_s` if `inside` its ends. `near`: it has crossed
 #: and not been well away from the line since. `known`: the point is that of a front or rear that can be told from the
 #: foot point; `last_m` is its last offset in metres, NaN for none. `first_*`: where the foot point was first.
+#: `speed_*`: in the row of the last passage.
 CROSSING = np.dtype(
     [
         ("time_s", "<f8"),
@@ -40,6 +41,8 @@ CROSSING = np.dtype(
         ("first_x_px", "<f4"),
         ("first_y_px", "<f4"),
         ("last_m", "<f8"),
+        ("speed_mps", "<f4"),
+        ("speed_sd_mps", "<f4"),
         ("samples", "<u4"),
         ("sample_s", "<f8", (8,)),
         ("sample_px", "<f8", (8,)),
@@ -55,6 +58,8 @@ FIT_MOVE_S = 0.1
 FIT_SDS = 2.0
 #: A front that can be told only now was where the foot point was, one vehicle further, for so long at most.
 UNKNOWN_S = 1.0
+#: The speed at a passage is told from that of a row so much later at most; else it is that of the passage's own row.
+SPEED_BACK_S = 0.6
 #: A slower way through the line has no time of passage that a fit could tell.
 SLOWEST_PX_S = 1e-3
 
@@ -234,6 +239,7 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
             state["x_px"] = x0 + (x - x0) * part
             state["y_px"] = y0 + (y - y0) * part
             state["inside"] = within_ends(line, state["x_px"], state["y_px"])
+            state["speed_mps"], state["speed_sd_mps"] = track["speed_mps"], track["speed_sd_mps"]
             state["bridged"] = track["flags"]
     here = 0
     if offset > band:

@@ -256,6 +256,7 @@ def course_learn(course, box, doubt, settings):
         taken = slope_variance(course, course.slope[k]) / (sd**2 * inflated)
         off = float(np.clip(off / sd, -3, 3))
         course.variance[k % 2] += own * (off**2 - max(0, 1 - taken)) / course.weight / 2
+        course.variance[k % 2] = min(course.variance[k % 2], limits.SHARE_MOST**2)
         last = course.left[k]
         if not math.isnan(last):
             course.square = keep**0.25 * course.square + (off**2 + last**2) / 2
@@ -313,7 +314,7 @@ def course_begin(course, camera, box, class_id, x, y, settings):
         return False
     place_sd, speed_sd = (math.sqrt(max(x.cov[k, k], y.cov[k, k])) for k in (0, 1))
     way = math.dist(here, course.start)
-    if speed < limits.SPEED_SDS * speed_sd or way < limits.MOVED_M or way < limits.SPEED_SDS * place_sd:
+    if speed < limits.KNOWN_SDS * speed_sd or way < limits.MOVED_M or way < limits.KNOWN_SDS * place_sd:
         return False
     course.x, course.p = np.zeros(9), np.zeros((9, 9))
     course_size(course, class_id)

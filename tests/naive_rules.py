@@ -18,6 +18,7 @@ from kernels.crossing import (
     REAR,
     REARM_BANDS,
     SLOWEST_PX_S,
+    SPEED_BACK_S,
     UNKNOWN_S,
 )
 from kernels.records import AT_EDGE, DIRECTIONS, ENDED, RELINKED
@@ -54,6 +55,7 @@ class Row:
     offset_m: float = math.nan
     crossed: bool = False
     first: tuple[float, float, float] = (math.nan, math.nan, math.nan)  # the foot point's first time, x, y
+    speed: tuple[float, float] = (math.nan, math.nan)
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Crossed:
     time_s: float
     point: tuple[float, float]
     bridged: bool
+    speed: tuple[float, float] = (math.nan, math.nan)  # in the row of the passage
     left_s: float = math.nan  # since when it has been outside the dead band
 
 
@@ -114,6 +117,7 @@ def seen_row(past, track, line, anchor, band_px, band_share):
         offset_m,
         crossed,
         first,
+        (t["speed_mps"], t["speed_sd_mps"]),
     )
 
 
@@ -255,7 +259,7 @@ def crossing_step(past, line, track, anchor, settle_s, band_px, band_share):
         if away:
             told = k
         if k == len(past) - 1 and away:
-            past[-1].crossed = True
+            past[-1].crossed, crossed.speed = True, past[last_way].speed
             if not past[-1].known:
                 crossed.time_s = passage_s(offsets_of(past), crossed.time_s)
             crossed.left_s = outside_since(past)
@@ -317,7 +321,10 @@ def line_count_step(tracks, settings, memory):
             continue
         memory.notes[int(track["id"])].add(direction)
         place = {"x_px": crossed.point[0], "y_px": crossed.point[1], "bridged": int(crossed.bridged)}
-        speed = dict(zip(("speed_mps", "speed_sd_mps"), speed_at(track, crossed.time_s, s["scale_sd"]), strict=True))
+        told = crossed.speed
+        if float(track["time_s"]) - crossed.time_s <= SPEED_BACK_S:
+            told = speed_at(track, crossed.time_s, s["scale_sd"])
+        speed = dict(zip(("speed_mps", "speed_sd_mps"), told, strict=True))
         event = event_of(track, crossed) | speed | place
         events.append(event | {"line": int(s["index"]), "direction": direction})
     return events

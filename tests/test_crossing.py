@@ -122,6 +122,7 @@ def test_a_reset_forgets_everything():
     untouched = np.zeros(1, kernel.CROSSING)[0]
     # What is never read before it is written again is kept.
     kept = ("x_px", "y_px", "sample_s", "sample_px", "first_s", "first_x_px", "first_y_px", "last_x_px", "last_y_px")
+    kept += ("speed_mps", "speed_sd_mps")
     untouched["last_m"] = state["last_m"] if math.isnan(state["last_m"]) else 0.0
     assert all(
         np.array_equal(state[name], untouched[name], equal_nan=True)

@@ -109,7 +109,7 @@ def stretches(scene: Scene) -> list[Stretch]:
     if not found:
         return []
     picked = np.unique(np.searchsorted(way, np.linspace(0.0, way[-1], _ROWS)))
-    return [found[min(k, len(found) - 1)] for k in picked.tolist()]
+    return [found[min(int(k), len(found) - 1)] for k in picked]
 
 
 def scale_map(scene: Scene) -> np.ndarray:

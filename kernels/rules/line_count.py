@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from kernels._jit import kernel
-from kernels.crossing import ANCHORS, CROSSING, crossing_reset, crossing_step, direction_code, speed_at
+from kernels.crossing import ANCHORS, CROSSING, SPEED_BACK_S, crossing_reset, crossing_step, direction_code, speed_at
 from kernels.records import LINE, MAX_TRACKS, RELINKED, event_dtype
 from kernels.rule import Prepared, Rule, RuleConfig, class_mask
 
@@ -85,7 +85,10 @@ def step(tracks, clock, signals, settings, state, out):
         event["score"] = track["score"]
         event["class_id"] = track["class_id"]
         event["x_px"], event["y_px"] = own["crossing"]["x_px"], own["crossing"]["y_px"]
-        event["speed_mps"], event["speed_sd_mps"] = speed_at(track, own["crossing"]["time_s"], s["scale_sd"])
+        passed = own["crossing"]
+        event["speed_mps"], event["speed_sd_mps"] = passed["speed_mps"], passed["speed_sd_mps"]
+        if track["time_s"] - passed["time_s"] <= SPEED_BACK_S:
+            event["speed_mps"], event["speed_sd_mps"] = speed_at(track, passed["time_s"], s["scale_sd"])
         event["line"] = s["index"]
         event["direction"] = direction_code(line, way)
         event["bridged"] = 1 if own["crossing"]["bridged"] & RELINKED else 0
