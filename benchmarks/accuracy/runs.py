@@ -37,10 +37,10 @@ class Run(NamedTuple):
 
 
 @cache
-def run_scene(name: str, maker: Maker, knobs: Any, noise: Noise, what: str) -> Run:
+def run_scene(name: str, maker: Maker, knobs: Any, noise: Noise, what: str, idle_hz: float = 0.0) -> Run:
     """Make a scene where it is not there yet, and run its `what` (boxes, tracks, all_tracks) through its rules."""
     folder = scene_folder(name, maker, knobs, noise)
-    done: Drive = drive(folder, what, knobs.fps)
+    done: Drive = drive(folder, what, knobs.fps, idle_hz)
     truth = folder / "truth"
     return Run(folder, knobs.seconds, done.told, read_events(truth / "events.csv"), read_events(truth / "unsure.csv"))
 
