@@ -39,6 +39,9 @@ QUESTIONS = (
     Question("bus lane", ("lanes", "speed"), 2.0),
     Question("no stopping", ("stops",), 10.0),
     Question("tailgating", ("close", "speed"), 8.0),
+    Question("slow vehicle", ("slow", "speed"), 8.0, AGAIN_S),
+    Question("yield", ("yield",), 2.0),
+    *(Question(f"congestion {lane}", ("jam",), 20.0, AGAIN_S) for lane in (1, 2)),
     Question("pedestrian", ("walks", "wrong"), 5.0, AGAIN_S),
 )
 #: A conflict is one below this time to contact.
@@ -49,8 +52,17 @@ ALARMS = (("stopped", ("stops",), 6.0), ("wrong way", ("wrong",), 3.0))
 
 def knobs(story: str, seed: int) -> Knobs:
     """Return the road on which a story is judged."""
-    often = {"stops": 45.0, "wrong": 20.0, "walks": 15.0, "near": 14.0}.get(story, 15.0)
-    per_hour = {"stops": 700.0, "wrong": 400.0, "walks": 400.0, "near": 300.0, "close": 300.0}.get(story, 900.0)
+    often = {"stops": 45.0, "wrong": 20.0, "near": 14.0, "slow": 60.0, "yield": 20.0}.get(story, 15.0)
+    busy = {
+        "stops": 700.0,
+        "wrong": 400.0,
+        "walks": 400.0,
+        "near": 300.0,
+        "close": 300.0,
+        "yield": 500.0,
+        "jam": 2200.0,
+    }
+    per_hour = busy.get(story, 900.0)
     fps = 25.0 if story in ("speed", "near") else 12.5
     return Knobs(story=story, seed=seed, seconds=900.0, fps=fps, per_hour=per_hour, often_s=often)
 
