@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,8 +70,7 @@ def write_truth(folder: Path, drives: Sequence[Drive]) -> None:
 
 def evaluate(folder: Path, drives: Sequence[Drive], name: str, tracks: Sequence[Tracks]) -> dict[str, Any]:
     """Return TrackEval's figures for the car class over all drives, and HOTA and switches of each."""
-    from trackeval import datasets, metrics
-
+    metrics = importlib.import_module("trackeval.metrics")
     out = folder / "trackers" / name / "data"
     out.mkdir(parents=True, exist_ok=True)
     for drive, rows in zip(drives, tracks, strict=True):
@@ -80,7 +80,7 @@ def evaluate(folder: Path, drives: Sequence[Drive], name: str, tracks: Sequence[
         ]
         (out / f"{drive.name}.txt").write_text("".join(lines))
     with contextlib.redirect_stdout(io.StringIO()):
-        data = datasets.Kitti2DBox(
+        data = importlib.import_module("trackeval.datasets").Kitti2DBox(
             {
                 "GT_FOLDER": str(folder / "gt"),
                 "TRACKERS_FOLDER": str(folder / "trackers"),

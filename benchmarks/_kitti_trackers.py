@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -60,7 +61,7 @@ def ceiling(drive: Drive, settings: Mapping[str, float]) -> Run:
 
 def run_peer(make: Callable[..., Any]) -> Runner:
     """Return a runner of a tracker of the package; `least` drops detections below that score beforehand."""
-    import supervision
+    supervision = importlib.import_module("supervision")
 
     def run(drive: Drive, settings: Mapping[str, float]) -> Run:
         options = {name: value for name, value in settings.items() if name != "least"}

@@ -8,6 +8,7 @@ over them is told too.
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import itertools
@@ -60,11 +61,10 @@ def peers() -> tuple[dict[str, tuple[Runner, list]], dict[str, str]]:
     if importlib.util.find_spec("trackers") is None:
         print("SORT and ByteTrack are left out: the package `trackers` is not installed (pip install trackers)")
         return {}, {}
-    from trackers import ByteTrackTracker, SORTTracker
-
+    package = importlib.import_module("trackers")
     found: dict[str, tuple[Runner, list]] = {
-        "SORT": (run_peer(SORTTracker), SORT_GRID),
-        "ByteTrack": (run_peer(ByteTrackTracker), BYTETRACK_GRID),
+        "SORT": (run_peer(package.SORTTracker), SORT_GRID),
+        "ByteTrack": (run_peer(package.ByteTrackTracker), BYTETRACK_GRID),
     }
     return found, {"trackers": importlib.metadata.version("trackers")}
 

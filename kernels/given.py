@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kernels._jit import kernel
 from kernels.records import ENDED, OBSERVED, RELINKED
+from kernels.relink import RELINK_S
 from kernels.track import CONFIRMED, FREE, publish, track_measure, track_predict, track_start
-from kernels.tracker import RELINK_S
 
 
 @kernel

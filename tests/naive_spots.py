@@ -6,7 +6,7 @@ import math
 from types import SimpleNamespace
 
 from naive_geometry import inside_zone
-from naive_rules import crossing_reset, crossing_step, direction_code, speed_of, wanted
+from naive_rules import crossing_reset, crossing_step, direction_code, speed_at, wanted
 from naive_watch import usual_s
 
 from kernels.crossing import FRONT, REAR
@@ -69,7 +69,10 @@ def spot_step(tracks, clock, settings, memory):
             row = lane_of_crossing(settings, front.point, line, track, front.way)
             lane = int(settings[row]["lane_index"]) if row >= 0 else -1
             length_m = math.dist((t["front_x_m"], t["front_y_m"]), (t["rear_x_m"], t["rear_y_m"]))
-            user.waits = speed_of(track) | {
+            speed_mps, sd_mps = speed_at(track, front.time_s, float(s["scale_sd"]))
+            user.waits = {
+                "speed_mps": speed_mps,
+                "speed_sd_mps": sd_mps,
                 "time_s": front.time_s,
                 "lane": lane,
                 "line": int(s["index"]),

@@ -2,92 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, field
 
 import naive_course
 import numpy as np
+from naive_assign import assign
+from naive_motion import Axis, axis_predict, axis_start, axis_update
 
 from kernels.course import NONE
 from kernels.coursebox import EDGE_SHARE
 from kernels.records import AT_EDGE, CLASSES, ENDED, OBSERVED, RELINKED
 
 PERSON = CLASSES.index("person")
-
-# -- motion ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Axis:
-    mean: np.ndarray
-    cov: np.ndarray
-
-
-def axis_start(x, x_sd, v_sd):
-    """Position known, velocity 0 and uncertain, the two unrelated."""
-    return Axis(np.array([x, 0.0], float), np.diag([x_sd**2, v_sd**2]).astype(float))
-
-
-def axis_predict(axis, dt_s, accel_sd):
-    """F P F' + Q with Q integrated from white acceleration."""
-    f = np.array([[1.0, dt_s], [0.0, 1.0]])
-    q = accel_sd**2 * np.array([[dt_s**3 / 3, dt_s**2 / 2], [dt_s**2 / 2, dt_s]])
-    return Axis(f @ axis.mean, f @ axis.cov @ f.T + q)
-
-
-def axis_update(axis, z, z_sd):
-    """The Kalman gain, and Joseph's form of the new covariance."""
-    h = np.array([[1.0, 0.0]])
-    gain = axis.cov @ h.T / (h @ axis.cov @ h.T + z_sd**2)
-    left = np.eye(2) - gain @ h
-    return Axis(axis.mean + gain[:, 0] * (z - axis.mean[0]), left @ axis.cov @ left.T + gain @ gain.T * z_sd**2)
-
-
-# -- assignment -----------------------------------------------------------------------------------------------------
-
-
-def assign(cost, gate):
-    """Try every way to give each row one free column or none, and keep the one that saves most against the gate."""
-    options = [[j for j, c in enumerate(row) if c < gate] for row in cost]
-    later = [set(itertools.chain.from_iterable(options[i:])) for i in range(len(options) + 1)]
-    known = {}
-
-    def best(row, taken):
-        if row == len(options):
-            return 0.0, ()
-        key = (row, taken & frozenset(later[row]))
-        if key not in known:
-            found = best(row + 1, taken)
-            for j in options[row]:
-                if j not in taken:
-                    saved, pairs = best(row + 1, taken | {j})
-                    saved += gate - cost[row][j]
-                    if saved > found[0]:
-                        found = saved, ((row, j), *pairs)
-            known[key] = found
-        return known[key]
-
-    return set(best(0, frozenset())[1])
-
-
-def component(cost, gate, seed):
-    """Add what is one pair away until nothing is."""
-    rows, columns = {seed}, set()
-    while True:
-        more_columns = {j for i in rows for j, c in enumerate(cost[i]) if c < gate}
-        more_rows = rows | {i for i, row in enumerate(cost) for j in more_columns if row[j] < gate}
-        if (more_rows, more_columns) == (rows, columns):
-            return rows, columns
-        rows, columns = more_rows, more_columns
-
-
-def solve(cost, gate):
-    """Try every order of the far items: cost[near][far], no more near than far; pairs at the gate are none."""
-    ways = itertools.permutations(range(len(cost[0])), len(cost))
-    way = min(ways, key=lambda way: sum(min(row[j], gate) for row, j in zip(cost, way, strict=True)))
-    return {(i, j) for i, j in enumerate(way) if cost[i][j] < gate}
-
 
 # -- one track ------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import itertools
 import math
 
 import naive_course as naive
+import naive_motion
 import naive_track
 import numpy as np
 import pytest
@@ -156,7 +157,7 @@ def test_a_foot_point_alone_is_told_like_by_its_twin():
     for name, values in {"x": (3, 40), "v": (1, -9), "xx": (0.2, 0.3), "xv": (0.1, 0.1), "vv": (0.5, 0.4)}.items():
         axes[name] = values
     twins = [
-        naive_track.Axis(np.array([a["x"], a["v"]]), np.array([[a["xx"], a["xv"]], [a["xv"], a["vv"]]])) for a in axes
+        naive_motion.Axis(np.array([a["x"], a["v"]]), np.array([[a["xx"], a["xv"]], [a["xv"], a["vv"]]])) for a in axes
     ]
     row = np.zeros(1, TRACK)[0]
     road_publish(row, axes[0], axes[1], 0.02)

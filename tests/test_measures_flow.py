@@ -189,12 +189,15 @@ def test_control_delay_and_level_of_service(tmp_path: Path) -> None:
     events = [piece for k in range(20) for piece in went(k, 5.0 * k, 20.0)]  # 36 km/h, unimpeded
     events += [piece for k in range(20) for piece in went(100 + k, 900 + 20.0 * k, 50.0, 25.0, cuts=3)]
     events += went(200, 950.0, 500.0, truncated=1)
+    changed_lane = went(201, 960.0, 5.0)
+    changed_lane[0]["distance_m"] = 60.0
+    events += changed_lane
     config = {"lane": "a/a", "length_m": 200.0}
     rows = table(made(tmp_path, "section", events, config), "delays")
     first, second = rows[:2]
     assert (first["n"], first["free_kmh"], first["travel_mean_s"]) == (20, pytest.approx(36.0), pytest.approx(20.0))
     assert first["control_delay_mean_s"] == pytest.approx(0.0, abs=1e-6)
-    assert (second["n"], second["n_truncated"]) == (20, 1)
+    assert (second["n"], second["n_truncated"]) == (20, 2)
     assert second["control_delay_mean_s"] == pytest.approx(30.0, rel=1e-4)
     assert (second["stop_delay_mean_s"], second["stops_mean"], second["stopped_percent"]) == (
         pytest.approx(25.0, rel=1e-4),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import naive_track as naive
+import naive_motion as naive
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -106,8 +106,10 @@ def stretches(scene: Scene) -> list[Stretch]:
         found.append(Stretch(float(y), x_m, y_m, away, metres, speed_sd_kmh(scene, x, float(y))))
     # Even steps on the road, not in the picture.
     way = np.cumsum([0.0, *(np.hypot(b.x_m - a.x_m, b.y_m - a.y_m) for a, b in pairwise(found))])
-    picked = np.unique(np.searchsorted(way, np.linspace(0.0, way[-1], _ROWS))) if found else []
-    return [found[min(k, len(found) - 1)] for k in picked]
+    if not found:
+        return []
+    picked = np.unique(np.searchsorted(way, np.linspace(0.0, way[-1], _ROWS)))
+    return [found[min(k, len(found) - 1)] for k in picked.tolist()]
 
 
 def scale_map(scene: Scene) -> np.ndarray:

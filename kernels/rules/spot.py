@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from kernels._jit import kernel
-from kernels.crossing import CROSSING, FRONT, REAR, crossing_reset, crossing_step, direction_code
+from kernels.crossing import CROSSING, FRONT, REAR, crossing_reset, crossing_step, direction_code, speed_at
 from kernels.records import ENDED, LINE, MAX_TRACKS, RELINKED, ZONE, event_dtype
 from kernels.rule import ClassName, Prepared, Rule, RuleConfig, class_mask
 from kernels.spots import PASSAGES, lane_of_crossing, passage_add, passage_leader, passages_reset
@@ -49,7 +49,7 @@ LENGTH_MIN_PX, LENGTH_MIN_M = 1.0, 0.3
 LIMITS = ("settle_s", "band_px", "band_share")
 SETTINGS = np.dtype(
     [("line", LINE), ("zone", ZONE), ("index", "<i2"), ("lane_index", "<i2"), ("classes", "<u4")]
-    + [(name, "<f8") for name in LIMITS]
+    + [(name, "<f8") for name in (*LIMITS, "scale_sd")]
 )
 OWN = np.dtype(
     [
@@ -73,7 +73,7 @@ def prepare(config, scene):
     for row, name in zip(settings, config.lanes, strict=False):
         row["lane_index"] = scene.lane_names.index(name)
         row["zone"] = scene.lane_rows[row["lane_index"]]
-    settings["classes"] = class_mask(config.classes)
+    settings["classes"], settings["scale_sd"] = class_mask(config.classes), scene.scale_sd
     for name in LIMITS:
         settings[name] = getattr(config, name)
     return Prepared(settings, np.zeros(1, STATE))
@@ -105,7 +105,7 @@ def step(tracks, clock, signals, settings, state, out):
             lane = lane_of_crossing(settings, front, line, track, way)
             event["lane"] = settings[lane]["lane_index"] if lane >= 0 else -1
             event["time_s"], event["passage_s"] = front["time_s"], math.nan
-            event["speed_mps"], event["speed_sd_mps"] = track["speed_mps"], track["speed_sd_mps"]
+            event["speed_mps"], event["speed_sd_mps"] = speed_at(track, front["time_s"], s["scale_sd"])
             event["line"], event["direction"], event["reason"] = (
                 s["index"],
                 direction_code(line, way),

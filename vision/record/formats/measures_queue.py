@@ -25,6 +25,8 @@ LOS_PLAIN_S = (10.0, 15.0, 25.0, 35.0, 50.0)
 LOS_NAME = "LOS (from measured control delay)"
 #: Fewer vehicles that never stood than this tell no free speed.
 FREE_LEAST = 10
+#: Who went less than this share of the stretch came or left at its side: a lane change is no passage.
+WHOLE_SHARE = 0.9
 #: Fewer queued vehicles than this tell no saturation flow; its headways begin after the fourth.
 QUEUED_LEAST, STARTING = 8, 4
 #: An event of the same start of green from another rule lies within this.
@@ -142,7 +144,8 @@ def delays(request: Request, grid: Grid) -> Table:
 
 
 def _delay(here: list[Passage], length_m: float | None, free_kmh: float | None, limits: tuple[float, ...]) -> Row:
-    through = [one for one in here if not one.truncated]
+    least_m = 0.0 if length_m is None else WHOLE_SHARE * length_m
+    through = [one for one in here if not one.truncated and one.distance_m >= least_m]
     travel_s = np.array([one.travel_s for one in through])
     free_s = KMH * length_m / free_kmh if length_m is not None and free_kmh else None
     delay_s = float(travel_s.mean()) - free_s if len(through) and free_s is not None else None
