@@ -74,7 +74,7 @@ def _in_box(point: np.ndarray, outline: list[tuple[float, float]]) -> bool:
 
 def _stands(course: Course) -> list[tuple[int, float, float, np.ndarray, np.ndarray]]:
     """Return (road user, from, until, middle, front) of all that stand still and are in one place for 2 s or more."""
-    out = []
+    out: list[tuple[int, float, float, np.ndarray, np.ndarray]] = []
     for who, rows in course.each():
         still = course.speed_mps[rows] < STILL_MPS
         times = course.time_s[rows]
