@@ -141,7 +141,7 @@ def alarm(rule: str, runs: Sequence[Run], found: Score, limit_s: float) -> list[
 
 def _speeds(runs: Sequence[Run]) -> list[Figure]:
     off, covered, withheld = [], 0, 0
-    for one, event in scored(runs, "count gate").pairs:
+    for one, event in scored(runs, "spot gate").pairs:
         speed, sd = one.row["speed_mps"], one.row["speed_sd_mps"]
         if event.speed_kmh is None or not np.isfinite(speed):
             withheld += 1

@@ -28,6 +28,7 @@ def road_rules(limit_kmh: float) -> list[dict[str, Any]]:
     south, both = SOUTH, SOUTH + NORTH
     return [
         {"type": "line_count", "name": "count gate", "line": "gate"},
+        {"type": "spot", "name": "spot gate", "line": "gate", "lanes": south},
         {"type": "speeding", "name": "speeding", "limit_kmh": limit_kmh, "lanes": south},
         {"type": "solid_line", "name": "solid line", "line": "solid", "lanes": south},
         {"type": "reserved_lane", "name": "bus lane", "lanes": south[:1], "allowed": ["bus", "bicycle"]},
