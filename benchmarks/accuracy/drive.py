@@ -43,14 +43,17 @@ class Drive(NamedTuple):
     seconds: float
 
 
-def drive(folder: Path, what: str, fps: float) -> Drive:
-    """Run `what` (boxes, tracks or all_tracks) of a scene through the rules of its site."""
+def drive(folder: Path, what: str, fps: float, idle_hz: float = 0.0) -> Drive:
+    """Run `what` (boxes, tracks or all_tracks) of a scene through the rules of its site.
+
+    With `idle_hz` only so many frames a second are run while nobody is in view.
+    """
     boxes = read_boxes(folder / f"{what}.txt.gz")
     truth = read_boxes(folder / "all_tracks.txt.gz")
-    return drive_boxes(folder, boxes, truth, fps)
+    return drive_boxes(folder, boxes, truth, fps, idle_hz)
 
 
-def drive_boxes(folder: Path, boxes: Boxes, truth: Boxes, fps: float) -> Drive:
+def drive_boxes(folder: Path, boxes: Boxes, truth: Boxes, fps: float, idle_hz: float = 0.0) -> Drive:
     """Run boxes through the rules of a scene's site; `truth` are the true boxes."""
     site = load_site(folder / "site.toml")
     camera = site.cameras["main"]
@@ -66,6 +69,8 @@ def drive_boxes(folder: Path, boxes: Boxes, truth: Boxes, fps: float) -> Drive:
     stride = max(1, round(fps / _LOOK_HZ))
     for frame in range(boxes.frames):
         low, high = starts[frame], starts[frame + 1]
+        if idle_hz and low == high and len(lane.tracks) == 0 and frame % max(1, round(fps / idle_hz)):
+            continue
         found.n = int(high - low)
         found.xyxy_px[: found.n] = boxes.xyxy_px[low:high]
         found.score[: found.n] = boxes.score[low:high]

@@ -64,11 +64,14 @@ def _counts_perfect(runs: Sequence[Run]) -> list[Figure]:
                 to_loop += [each.time_s - loops[each.who] for each in told if each.who in loops]
     for line in LINES:
         late += [a.time_s - b.time_s for a, b in scored(runs, f"count {line}").pairs]
+    spot = [a.time_s - b.time_s for a, b in scored(runs, "spot n_in").pairs]
+    front = errors(np.array(spot))
     foot, loop = errors(np.array(late)), errors(np.array(to_loop))
     return [
         share("counts, perfect tracks, against SUMO's loops", wilson(right, cells), 1.0),
         most("crossing time of the foot point, perfect tracks, p95", foot.p95, foot.n, 0.04, "s"),
         most("crossing time against loops where fronts are seen, p95", loop.p95, loop.n, 0.04, "s"),
+        most("passage of the front (spot), perfect tracks, p95", front.p95, front.n, 0.04, "s"),
     ]
 
 

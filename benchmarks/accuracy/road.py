@@ -12,8 +12,12 @@ from benchmarks.accuracy.runs import Run, run_scene, scored
 from benchmarks.accuracy.score import Score
 from benchmarks.scenes.noise import Noise
 from benchmarks.scenes.road import Knobs, make
+from benchmarks.scenes.road_plan import LIMIT_KMH, road_rules
+from benchmarks.scenes.store import known_rules
 from vision.evaluate.stats import errors, wilson
 
+#: The names of rules that there are: others are written elsewhere and not judged yet.
+RULES = {rule["name"] for rule in road_rules(LIMIT_KMH) if rule["type"] in known_rules()}
 NOISY = Noise(jitter=0.025, missed=0.05)
 
 
@@ -34,17 +38,32 @@ QUESTIONS = (
     Question("solid line", ("lanes", "speed"), 2.0),
     Question("bus lane", ("lanes", "speed"), 2.0),
     Question("no stopping", ("stops",), 10.0),
+    Question("tailgating", ("close", "speed"), 8.0),
+    Question("slow vehicle", ("slow", "speed"), 8.0, AGAIN_S),
+    Question("yield", ("yield",), 2.0),
+    *(Question(f"congestion {lane}", ("jam",), 20.0, AGAIN_S) for lane in (1, 2)),
     Question("pedestrian", ("walks", "wrong"), 5.0, AGAIN_S),
 )
+#: A conflict is one below this time to contact.
+TTC_MAX_S = 1.5
 #: Alarms: what is asked of their delay (s).
 ALARMS = (("stopped", ("stops",), 6.0), ("wrong way", ("wrong",), 3.0))
 
 
 def knobs(story: str, seed: int) -> Knobs:
     """Return the road on which a story is judged."""
-    often = {"stops": 45.0, "wrong": 20.0, "walks": 15.0}.get(story, 15.0)
-    per_hour = {"stops": 700.0, "wrong": 400.0, "walks": 400.0}.get(story, 900.0)
-    fps = 25.0 if story == "speed" else 12.5
+    often = {"stops": 45.0, "wrong": 20.0, "near": 14.0, "slow": 60.0, "yield": 20.0}.get(story, 15.0)
+    busy = {
+        "stops": 700.0,
+        "wrong": 400.0,
+        "walks": 400.0,
+        "near": 300.0,
+        "close": 300.0,
+        "yield": 500.0,
+        "jam": 2200.0,
+    }
+    per_hour = busy.get(story, 900.0)
+    fps = 25.0 if story in ("speed", "near") else 12.5
     return Knobs(story=story, seed=seed, seconds=900.0, fps=fps, per_hour=per_hour, often_s=often)
 
 
@@ -52,12 +71,38 @@ def run(seeds: Sequence[int]) -> list[Figure]:
     """Return all figures of the road."""
     out = _speeds([_story("speed", seed) for seed in seeds[:2]])
     for question in QUESTIONS:
+        if question.rule not in RULES:
+            continue
         runs = [_story(story, seed) for story in question.stories for seed in seeds[:2]]
         out += _violation(question.rule, scored(runs, question.rule, question.within_s, again_s=question.again_s))
     for rule, stories, limit_s in ALARMS:
         runs = [_story(story, seed) for story in stories for seed in seeds[:2]]
         out += alarm(rule, runs, scored(runs, rule, 30.0, again_s=AGAIN_S), limit_s)
+    out += _conflicts([_story("near", seed) for seed in seeds[:2]])
     return out
+
+
+def _conflicts(runs: Sequence[Run]) -> list[Figure]:
+    """Return the figures of conflicts with a time to contact up to 1.5 s, against SUMO's safety device."""
+    if not any(run.rule("conflict") for run in runs):
+        return []
+    told = [[one for one in run.rule("conflict") if one.row["ttc_s"] <= TTC_MAX_S] for run in runs]
+    found = scored(runs, "conflict", 2.0, told)
+    off = []
+    for run, own in zip(runs, told, strict=True):
+        least_s = {(row["ego"], round(float(row["time_s"]), 2)): float(row["ttc_s"]) for row in run.table("conflicts")}
+        mine = {id(one) for one in own}
+        off += [
+            one.row["ttc_s"] - least_s[str(event.track_id), round(event.time_s, 2)]
+            for one, event in found.pairs
+            if id(one) in mine
+        ]
+    error = errors(np.array(off))
+    return [
+        share("conflict, noisy: precision", found.precision, 0.95),
+        share("conflict, noisy: recall", found.recall, 0.95),
+        most("conflict, noisy: p95 of the error of the time to contact", error.p95, error.n, 0.1, "s"),
+    ]
 
 
 def _story(story: str, seed: int) -> Run:
@@ -96,7 +141,7 @@ def alarm(rule: str, runs: Sequence[Run], found: Score, limit_s: float) -> list[
 
 def _speeds(runs: Sequence[Run]) -> list[Figure]:
     off, covered, withheld = [], 0, 0
-    for one, event in scored(runs, "count gate").pairs:
+    for one, event in scored(runs, "spot gate").pairs:
         speed, sd = one.row["speed_mps"], one.row["speed_sd_mps"]
         if event.speed_kmh is None or not np.isfinite(speed):
             withheld += 1

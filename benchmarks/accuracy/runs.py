@@ -18,6 +18,10 @@ from vision.evaluate.events import WITHIN_S
 TAIL_S = 5.0
 
 
+#: What was wrong in all scores so far, for who wants to know why: one line each.
+EXAMPLES: list[str] = []
+
+
 class Run(NamedTuple):
     """One scene and what was told of it."""
 
@@ -37,10 +41,10 @@ class Run(NamedTuple):
 
 
 @cache
-def run_scene(name: str, maker: Maker, knobs: Any, noise: Noise, what: str) -> Run:
+def run_scene(name: str, maker: Maker, knobs: Any, noise: Noise, what: str, idle_hz: float = 0.0) -> Run:
     """Make a scene where it is not there yet, and run its `what` (boxes, tracks, all_tracks) through its rules."""
     folder = scene_folder(name, maker, knobs, noise)
-    done: Drive = drive(folder, what, knobs.fps)
+    done: Drive = drive(folder, what, knobs.fps, idle_hz)
     truth = folder / "truth"
     return Run(folder, knobs.seconds, done.told, read_events(truth / "events.csv"), read_events(truth / "unsure.csv"))
 
@@ -64,6 +68,8 @@ def scored(
         )
         for k, run in enumerate(runs)
     ]
+    for run, part in zip(runs, parts, strict=True):
+        _keep_examples(rule, run, part)
     return Score(
         pairs=[pair for part in parts for pair in part.pairs],
         invented=[one for part in parts for one in part.invented],
@@ -71,3 +77,19 @@ def scored(
         neutral=sum(part.neutral for part in parts),
         doubted=[one for part in parts for one in part.doubted],
     )
+
+
+def _keep_examples(rule: str, run: Run, part: Score) -> None:
+    """Keep a line for each event that was invented or missed, with what else was said of that road user."""
+    for one in part.invented:
+        true = [f"{event.time_s:.2f}" for event in run.truth if event.rule == rule and event.track_id == one.who]
+        EXAMPLES.append(
+            f"{rule}: {run.folder.name} at {one.time_s:.2f} s road user {one.who}: told, "
+            f"not true (true at {', '.join(true) or 'no time'})"
+        )
+    for event in part.missed:
+        said = [f"{one.reason} at {one.time_s:.2f}" for one in part.doubted if one.who == event.track_id]
+        EXAMPLES.append(
+            f"{rule}: {run.folder.name} at {event.time_s:.2f} s road user {event.track_id} ({event.class_}): missed "
+            f"(not judged: {', '.join(said) or 'nothing said'})"
+        )

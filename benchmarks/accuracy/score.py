@@ -89,7 +89,7 @@ def score(
 
 
 def _excused(one: Told, unsure: Sequence[Event], within_s: float) -> bool:
-    return any(event.track_id == one.who and abs(event.time_s - one.time_s) <= 2 * within_s for event in unsure)
+    return any((event.track_id or 0) == one.who and abs(event.time_s - one.time_s) <= 2 * within_s for event in unsure)
 
 
 def _repeats(one: Told, right: Mapping[int, Sequence[float]], again_s: float) -> bool:

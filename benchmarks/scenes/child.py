@@ -18,7 +18,7 @@ def main(folder: Path) -> None:
     sumo = importlib.import_module("libsumo")
     steer = importlib.import_module(job["steer"]).steer
     sumo.start(["sumo", *job["command"]])
-    memory: dict[str, Any] = {"seed": job["seed"], "fps": job["fps"]}
+    memory: dict[str, Any] = {name: job[name] for name in ("seed", "fps", "story")}
     for frame in range(job["frames"]):
         sumo.simulationStep()
         steer(sumo, (frame + 1) / job["fps"], memory)

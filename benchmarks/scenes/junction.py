@@ -229,6 +229,7 @@ def _rules() -> list[dict[str, object]]:
     rules: list[dict[str, object]] = []
     for line in ("n_in", "n_out", "s_out", "w_out", "e_out"):
         rules.append({"type": "line_count", "name": f"count {line}", "line": line})
+    rules.append({"type": "spot", "name": "spot n_in", "line": "n_in"})
     exits = ["n_out", "s_out", "w_out", "e_out"]
     rules.append({"type": "movement", "name": "movements", "entry": list(ENTRIES), "exit": exits})
     rules.append(

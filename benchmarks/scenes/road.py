@@ -80,7 +80,7 @@ def build(folder: Path, knobs: Knobs) -> None:
     if knobs.story == "near":
         options += SSM
     steer = "benchmarks.scenes.road_steer" if knobs.story in road_stories.STEERED else None
-    simulate(folder, round(knobs.seconds * knobs.fps), knobs.fps, knobs.seed, options, steer)
+    simulate(folder, round(knobs.seconds * knobs.fps), knobs.fps, knobs.seed, options, steer, knobs.story)
 
 
 def plan(rules: tuple[str, ...] = ()) -> Plan:

@@ -28,6 +28,7 @@ def road_rules(limit_kmh: float) -> list[dict[str, Any]]:
     south, both = SOUTH, SOUTH + NORTH
     return [
         {"type": "line_count", "name": "count gate", "line": "gate"},
+        {"type": "spot", "name": "spot gate", "line": "gate", "lanes": south},
         {"type": "speeding", "name": "speeding", "limit_kmh": limit_kmh, "lanes": south},
         {"type": "solid_line", "name": "solid line", "line": "solid", "lanes": south},
         {"type": "reserved_lane", "name": "bus lane", "lanes": south[:1], "allowed": ["bus", "bicycle"]},
@@ -37,7 +38,7 @@ def road_rules(limit_kmh: float) -> list[dict[str, Any]]:
         {"type": "pedestrian_on_road", "name": "pedestrian", "zone": "road", "crosswalks": ["crosswalk"]},
         {"type": "tailgating", "name": "tailgating", "speed_min_kmh": 50.0, "gap_s": 0.9, "held_s": 3.0},
         {"type": "slow_vehicle", "name": "slow vehicle", "lanes": south},
-        {"type": "congestion", "name": "congestion", "lanes": south},
+        *({"type": "congestion", "name": f"congestion {k}", "lanes": [lane]} for k, lane in enumerate(south)),
         {"type": "conflict", "name": "conflict"},
         {"type": "crash", "name": "crash"},
         {"type": "yield_crosswalk", "name": "yield", "zone": "crosswalk_south"},

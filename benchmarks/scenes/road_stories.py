@@ -22,7 +22,7 @@ WAYS = {
     "beside": (-12.3, 115.0, -12.3, -5.0),
 }
 #: Stories that need a hand on the wheel.
-STEERED = ("lanes", "near")
+STEERED = ("lanes", "near", "slow", "jam", "yield")
 SOUTH, NORTH = "s1 s2 s3", "n1"
 
 TRAITS: dict[str, dict[str, object]] = {
@@ -37,7 +37,8 @@ TRAITS: dict[str, dict[str, object]] = {
     "stopper": {},
     "braker": {},
     "late": {"tau": 1.0, "speedFactor": "norm(1.0,0.01)", "lcSpeedGain": 0.0, "lcKeepRight": 0.0},
-    "slow": {"maxSpeed": 6.5, "speedFactor": 1.0},
+    "crawler": {"speedFactor": "norm(0.9,0.02)"},
+    "rude": {},
 }
 
 
@@ -113,8 +114,22 @@ def walks(rng: np.random.Generator, seconds: float, per_hour: float, often_s: fl
 
 
 def slow(rng: np.random.Generator, seconds: float, per_hour: float, often_s: float) -> Demand:
-    """Return traffic with some who crawl."""
-    return _traffic(rng, seconds, per_hour, {"slow": min(3600.0 / often_s / per_hour, 0.2)})
+    """Return traffic with some who begin to crawl in view."""
+    return _traffic(rng, seconds, per_hour, {"crawler": min(3600.0 / often_s / per_hour, 0.2)})
+
+
+def jam(rng: np.random.Generator, seconds: float, per_hour: float, often_s: float) -> Demand:
+    """Return dense traffic that is slowed down beyond the view now and then."""
+    return _traffic(rng, seconds, per_hour, {})
+
+
+def yields(rng: np.random.Generator, seconds: float, per_hour: float, often_s: float) -> Demand:
+    """Return pedestrians on the crosswalk, drivers that stop for them and drivers that do not."""
+    made = _traffic(rng, seconds, per_hour, {"rude": 0.4})
+    at = 5.0
+    while (at := at + often_s * rng.uniform(0.6, 1.4)) < seconds:
+        made.add(at, "person", "walker", "zebra", departLane=0)
+    return made
 
 
 def near(rng: np.random.Generator, seconds: float, per_hour: float, often_s: float) -> Demand:
@@ -158,4 +173,5 @@ Story = Callable[[np.random.Generator, float, float, float], Demand]
 STORIES: dict[str, Story] = {
     "speed": speed, "lanes": lanes, "close": close, "stops": stops, "wrong": wrong, "walks": walks, "slow": slow,
     "near": near, "day": day,
+    "jam": jam, "yield": yields,
 }  # fmt: skip

@@ -50,7 +50,13 @@ def make_network(folder: Path, texts: dict[str, str], options: Sequence[str] = (
 
 
 def simulate(
-    folder: Path, frames: int, fps: float, seed: int, options: Sequence[str] = (), steer: str | None = None
+    folder: Path,
+    frames: int,
+    fps: float,
+    seed: int,
+    options: Sequence[str] = (),
+    steer: str | None = None,
+    story: str = "",
 ) -> None:
     """Run `net.net.xml` with `routes.rou.xml` and `more.add.xml` of a folder for `frames` steps of 1 / fps.
 
@@ -64,7 +70,7 @@ def simulate(
     if steer is None:
         _run("sumo", command, folder)
         return
-    job = {"steer": steer, "command": command, "frames": frames, "fps": fps, "seed": seed}
+    job = {"steer": steer, "command": command, "frames": frames, "fps": fps, "seed": seed, "story": story}
     (folder / "job.json").write_text(json.dumps(job))
     _call([sys.executable, "-m", "benchmarks.scenes.child", str(folder)], folder)
 

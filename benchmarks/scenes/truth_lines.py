@@ -29,7 +29,9 @@ def line_truth(course: Course, plan: Plan) -> Truth:
     feet = {name: foot_passages(course, line, plan.camera) for name, line in plan.lines.items()}
     events: list[Event] = []
     for rule in plan.rules:
-        if rule["type"] == "line_count":
+        if rule["type"] in ("line_count", "spot"):
+            # A volume is of the foot point, a spot measure of the front.
+            passed = passages(course, plan.lines[rule["line"]]) if rule["type"] == "spot" else feet[rule["line"]]
             events += [
                 Event(
                     one.front_s,
@@ -39,7 +41,7 @@ def line_truth(course: Course, plan: Plan) -> Truth:
                     one.speed_mps * 3.6,
                     one.who,
                 )
-                for one in feet[rule["line"]]
+                for one in passed
             ]
         elif rule["type"] in ("movement", "forbidden_turn", "u_turn"):
             events += [

@@ -11,9 +11,11 @@ import numpy as np
 from benchmarks.scenes.course import Course
 from benchmarks.scenes.plan import Plan, Point
 from benchmarks.scenes.tables import Event, Truth, joined
+from benchmarks.scenes.truth_flow import congestion_truth, slow_truth
 from benchmarks.scenes.truth_lines import MOTOR, class_of
 from benchmarks.scenes.truth_pairs import tailgating_truth
 from benchmarks.scenes.truth_standing import standing_truth
+from benchmarks.scenes.truth_yield import yield_truth
 
 #: Truth of a kind of rule: (course, plan, rule) -> its events.
 Teller = Callable[[Course, Plan, dict[str, Any]], Truth]
@@ -201,4 +203,7 @@ TELLERS: dict[str, Teller] = {
     "stopped_vehicle": standing_truth,
     "stopping": standing_truth,
     "tailgating": tailgating_truth,
+    "slow_vehicle": slow_truth,
+    "congestion": congestion_truth,
+    "yield_crosswalk": yield_truth,
 }

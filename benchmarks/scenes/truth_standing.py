@@ -11,8 +11,8 @@ from benchmarks.scenes.plan import Plan
 from benchmarks.scenes.tables import Event, Truth
 from benchmarks.scenes.truth_lines import class_of
 
-#: Stands: slower than this.
-STILL_MPS = 0.3
+#: Comes to stand: slower than this. In one place: within half a metre of it, so that no displacement is over 1 m.
+STILL_MPS, PLACE_M = 0.3, 0.5
 #: Who stands within this of one who stands ahead of it only queues (for a no-stop zone).
 QUEUE_M, STOPPING_QUEUE_M = 20.0, 8.0
 CLASSES = {"stopped_vehicle": ("car", "bus", "truck", "motorcycle"), "stopping": ("car", "truck", "motorcycle")}
@@ -73,16 +73,19 @@ def _in_box(point: np.ndarray, outline: list[tuple[float, float]]) -> bool:
 
 
 def _stands(course: Course) -> list[tuple[int, float, float, np.ndarray, np.ndarray]]:
-    """Return (road user, from, until, middle, front) of all that stand for 2 s or more."""
-    out = []
+    """Return (road user, from, until, middle, front) of all that stand still and are in one place for 2 s or more."""
+    out: list[tuple[int, float, float, np.ndarray, np.ndarray]] = []
     for who, rows in course.each():
         still = course.speed_mps[rows] < STILL_MPS
+        times = course.time_s[rows]
         edges = np.flatnonzero(np.diff(np.r_[0, still.astype(np.int8), 0]))
-        for a, b in zip(edges[::2], edges[1::2], strict=True):
-            if b - a < 2.0 * course.fps:
-                continue
+        for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
             front = course.front_m[rows][a]
+            near = np.hypot(*(course.front_m[rows] - front).T) <= PLACE_M
+            a = a - int(np.argmin(near[: a + 1][::-1])) + 1 if not near[: a + 1].all() else 0
+            b = b + int(np.argmin(near[b:])) if not near[b:].all() else len(near)
+            if b - a < 2.0 * course.fps or (out and out[-1][0] == who and out[-1][2] >= times[a]):
+                continue
             middle = front - 0.5 * course.size_m[rows][a, 0] * course.ahead[rows][a]
-            times = course.time_s[rows]
             out.append((who, float(times[a]), float(times[b - 1]), middle, front))
     return out
