@@ -182,10 +182,10 @@ REASONS = (
     "camera_blind",
     "stream_gap",
     "truncated",  # what decides lies outside the picture or before the stream's start
+    "pedestrian",  # people on foot, not traffic, may have been why
 )
-(NO_REASON, SIGNAL_CLOCK, SIGNAL_STATE, CALIBRATION, IDENTITY, CAMERA_MOVED, CAMERA_BLIND, STREAM_GAP, TRUNCATED) = (
-    range(9)
-)
+(NO_REASON, SIGNAL_CLOCK, SIGNAL_STATE, CALIBRATION, IDENTITY, CAMERA_MOVED, CAMERA_BLIND, STREAM_GAP, TRUNCATED,
+ PEDESTRIAN) = range(10)  # fmt: skip
 
 #: Whether an event says that a state begins or that it has ended.
 PHASES = ("begin", "end")
