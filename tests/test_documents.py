@@ -19,7 +19,7 @@ from vision.site import load_site
 
 README = text_of(Path("README.md"))
 PROJECT = tomllib.loads(text_of(Path("pyproject.toml")))["project"]
-VERBS = {"demo", "replay", "check", "draw", "events", "export", "eval", "diff", "doctor", "models"}
+VERBS = {"calibrate", "demo", "replay", "check", "draw", "events", "export", "eval", "diff", "doctor", "models"}
 ENTRY_LINES = 25
 
 #: What must not stand in a file that others get; put together so that it does not stand in this one.
