@@ -80,7 +80,7 @@ def crossings(shared: Path, clip: str, video: Path, folder: Path) -> tuple[list[
     site.write_text(site_text(clip, truth["lines"]))
     job = Job(site=site, source=video, out=folder / "run", models=(shared / "data" / "models",), provider="cpu")
     outcome = replay(job)
-    found = rows(open_records(outcome.folder))
+    found = [row for row in rows(open_records(outcome.folder)) if row["type"] == "line_count"]
     return [(row["time_s"], row["line"], row["direction"]) for row in found], outcome.counts.balanced
 
 
