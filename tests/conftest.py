@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dis
+import inspect
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 import numpy as np
 import pytest
@@ -18,21 +20,47 @@ settings.register_profile("gantry", deadline=None, suppress_health_check=[Health
 settings.load_profile("gantry")
 
 
-def has_twin(module: ModuleType) -> bool:
-    """Return whether a test module has imported a naive twin, or a function of one."""
-    return any(
-        (value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) or "").startswith(
+def users_of_twins(module: ModuleType) -> set[str]:
+    """Return the names of a test module's functions that use a naive twin, by themselves or through one another."""
+    mine = {name: value for name, value in vars(module).items() if isinstance(value, FunctionType)}
+    using = {
+        name
+        for name, value in vars(module).items()
+        if (value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) or "").startswith(
             "naive"
         )
-        for value in vars(module).values()
-    )
+    }
+    while True:
+        more = {name for name, function in mine.items() if using & names_in(inspect.unwrap(function).__code__)} | using
+        if hypothesis := {name for name, function in mine.items() if using & names_of_inner(function)}:
+            more |= hypothesis
+        if more == using:
+            return using
+        using = more
+
+
+def names_in(code: CodeType) -> set[str]:
+    """Return every global name that a piece of code uses, in the functions and lists within it too."""
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    loaded = {one.argval for one in dis.get_instructions(code) if one.opname == "LOAD_GLOBAL"}
+    return loaded.union(*map(names_in, inner))
+
+
+def names_of_inner(function: FunctionType) -> set[str]:
+    """Return the names that the test beneath hypothesis' `given` uses; none where there is none."""
+    test = getattr(getattr(function, "hypothesis", None), "inner_test", None)
+    return names_in(test.__code__) if test is not None else set()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of kernels, so that they also run without the JIT and with bounds checks."""
+    """Mark the tests that compare kernels with twins, so that they also run without the JIT and with bounds checks."""
+    known: dict[ModuleType, set[str]] = {}
     for item in items:
-        if isinstance(item, pytest.Function) and has_twin(item.module):
-            item.add_marker("kernels")
+        if isinstance(item, pytest.Function):
+            if item.module not in known:
+                known[item.module] = users_of_twins(item.module)
+            if item.originalname in known[item.module]:
+                item.add_marker("kernels")
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from numba.core.config import DISABLE_JIT
 
 from kernels import assign as kernel
 
-pytestmark = pytest.mark.kernels
-
 #: An index that holds this was not written.
 UNTOUCHED = -7
 

@@ -21,8 +21,6 @@ from kernels.track import road_publish
 from vision.ground import camera_matrix
 from vision.track.tracker import Tracker
 
-pytestmark = pytest.mark.kernels
-
 KMH = 3.6
 
 

@@ -17,8 +17,6 @@ from kernels.records import AT_EDGE, DIRECTIONS, MAX_TRACKS, RELINKED
 from vision.ground import transform
 from vision.scene import _fill_road
 
-pytestmark = pytest.mark.kernels
-
 LINE = line_row(0, 100, 200, 100)
 RULE = (0.1, 2.0, 0.04)
 

@@ -12,8 +12,6 @@ from kernels import encounter, trail
 from kernels.footprint import FOOTPRINT
 from kernels.records import CROSSING_PATHS, LANE_CHANGE, REAR_END
 
-pytestmark = pytest.mark.kernels
-
 
 def rect(x=0.0, y=0.0, vx=0.0, vy=0.0, heading_deg=0.0, length=4.0, width=2.0) -> np.void:
     """Return a FOOTPRINT row about its centre."""

@@ -11,8 +11,6 @@ from standrows import box, road_row, zone_row
 
 from kernels.footprint import FOOTPRINT, area_below, footprint_fill, footprint_reset, reach_m, zone_share
 
-pytestmark = pytest.mark.kernels
-
 
 def footprint(**values: float) -> np.void:
     """Return a FOOTPRINT row."""

@@ -26,8 +26,6 @@ from kernels.records import ENDED
 from kernels.verdict import REPEAT_S, verdict
 from kernels.zones import edge_distance, edge_part, zone_at, zone_depth_m
 
-pytestmark = pytest.mark.kernels
-
 
 @pytest.mark.parametrize("ground", [True, False])
 def test_headings_ways_and_leaps_like_their_twins(ground):

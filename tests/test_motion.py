@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from kernels.motion import AXIS, axis_predict, axis_start, axis_update
 
-pytestmark = pytest.mark.kernels
-
 STEP = st.tuples(st.floats(0.0, 5.0), st.floats(0.1, 100.0), st.floats(-1e4, 1e4), st.floats(0.1, 50.0))
 
 

@@ -16,8 +16,6 @@ from traffic import instant
 
 from kernels.records import CAMERA_MOVED, CANNOT_JUDGE, REASONS, SIGNAL_STATES, STREAM_GAP, VIOLATION
 
-pytestmark = pytest.mark.kernels
-
 CONFIGS = {
     "stop_line_overrun": [
         {"stop_s": 0.5, "past_m": 0.1, "stop_kmh": 5.0},

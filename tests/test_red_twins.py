@@ -16,8 +16,6 @@ from kernels.records import CAMERA_MOVED, CANNOT_JUDGE, REASONS, SIGNAL_STATES, 
 from kernels.red import signal_wait_s
 from kernels.signals import is_unclear, red_seen_until, state_at, stops_traffic, unclear_reason
 
-pytestmark = pytest.mark.kernels
-
 LINES = {
     "near": line_row(40, 100, 160, 105),
     "far": line_row(50, 112, 150, 108, (0.0, 1.0)),

@@ -16,8 +16,6 @@ from kernels import track
 from kernels.records import ENDED, RELINKED
 from vision.track.tracker import Tracker
 
-pytestmark = pytest.mark.kernels
-
 
 def garage(rng: np.random.Generator, n: int = 6) -> tuple[Tracker, list]:
     """Return a tracker with n - 1 lost tracks and one new one, all near each other, and their twins."""

@@ -32,8 +32,6 @@ from kernels.records import (
     VIOLATION,
 )
 
-pytestmark = pytest.mark.kernels
-
 ZONES = {"box": box(0, 0, 12, 12), "north": box(8, 12, 11.5, 60)}
 LANES = {"out/east": (box(12, 0, 60, 3.5), (1, 0)), "out/north": (ZONES["north"], (0, 1))}
 SCENE = road_scene(ZONES, LANES)

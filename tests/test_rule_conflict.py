@@ -26,8 +26,6 @@ from kernels.records import (
 )
 from kernels.rules import REGISTRY
 
-pytestmark = pytest.mark.kernels
-
 
 def random_roads(rng: np.random.Generator, steps: int):
     """Yield (time, TRACK[n]) of road users that cross a square from all sides, brake, are missed and end."""

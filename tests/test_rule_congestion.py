@@ -16,8 +16,6 @@ from kernels.flow import FLOW, flow_add, flow_pass, flow_reset, flow_sums
 from kernels.footprint import FOOTPRINT, footprint_fill
 from kernels.records import BEGIN, CALIBRATION, CAMERA_MOVED, CANNOT_JUDGE, END, IDENTITY, VIOLATION
 
-pytestmark = pytest.mark.kernels
-
 LANES = {"east/one": (box(0, 0, 100, 3.5), (1, 0)), "east/two": (box(0, 3.5, 100, 7), (1, 0))}
 SCENE = road_scene(lanes=LANES, zones={"loop": box(40, 0, 42, 3.5)}, signals=["lamp"])
 

@@ -11,8 +11,6 @@ from traffic import instant, small_scene
 from kernels.records import CAMERA_MOVED, TRACK
 from kernels.watch import WATCH, interval_end, watch_begin, watch_frame, watch_pass, watch_reset
 
-pytestmark = pytest.mark.kernels
-
 NOBODY = np.zeros(0, TRACK)
 STEPS_S, ODDS = (0.04, 0.1, 0.9, 1.5, 4.0, 130.0), (0.5, 0.3, 0.1, 0.05, 0.04, 0.01)
 FIELDS = ("time_s", "interval_s", "observed_s", "gap_s", "suspended_s", "reason", "frames")

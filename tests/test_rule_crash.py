@@ -14,8 +14,6 @@ from traffic import instant
 from kernels.records import CALIBRATION, CAMERA_MOVED, CANNOT_JUDGE, ENDED, SIGNAL, TRACK, VIOLATION
 from kernels.rules import REGISTRY
 
-pytestmark = pytest.mark.kernels
-
 
 def runs_into(at_s: float, x: float = 40.0, speed: float = 10.0):
     """Return the motion of who drives along x until something stops it within a tenth of a second."""

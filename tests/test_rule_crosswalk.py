@@ -36,8 +36,6 @@ from kernels.walks import (
     walk_step,
 )
 
-pytestmark = pytest.mark.kernels
-
 PERSON, BICYCLE, CAR = (CLASSES.index(name) for name in ("person", "bicycle", "car"))
 
 

@@ -10,8 +10,6 @@ from roadrows import Court, along, bend, drive, every, random_road_rows, road_li
 
 from kernels.records import CAMERA_MOVED, CANNOT_JUDGE, IDENTITY, VIOLATION
 
-pytestmark = pytest.mark.kernels
-
 
 def crossroads(ground: bool = True, flow: bool = True):
     """A junction from (20, 20) to (40, 40) m: in from the north at the left, out to each side."""

@@ -23,8 +23,6 @@ from traffic import instant
 from kernels.records import CAMERA_MOVED, CANNOT_JUDGE, CLASSES, IDENTITY, VIOLATION
 from kernels.riders import apart_m, has_company, rides, shared_part
 
-pytestmark = pytest.mark.kernels
-
 PERSON, BICYCLE, CAR = CLASSES.index("person"), CLASSES.index("bicycle"), CLASSES.index("car")
 SIZE = (6.0, 17.0)
 

@@ -26,8 +26,6 @@ from kernels.loops import (
 )
 from kernels.records import CAMERA_MOVED, STREAM_GAP
 
-pytestmark = pytest.mark.kernels
-
 LOOP_M = box(20.0, 0.0, 22.0, 3.5)
 LENGTH_M = 4.5
 

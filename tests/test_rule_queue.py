@@ -23,8 +23,6 @@ from kernels.queues import (
 )
 from kernels.records import AT_EDGE, CAMERA_MOVED, LINE, MOMENTS, STREAM_GAP
 
-pytestmark = pytest.mark.kernels
-
 #: A lane along x from 0 m to the stop line at 100 m.
 LANE = {"a/a": (box(0, 0, 100, 3.5), (1, 0))}
 

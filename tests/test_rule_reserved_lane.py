@@ -24,8 +24,6 @@ from traffic import instant
 from kernels.records import CALIBRATION, CAMERA_MOVED, CANNOT_JUDGE, CLASSES, IDENTITY, VIOLATION
 from kernels.stay import STAY, stay_reset, stay_step
 
-pytestmark = pytest.mark.kernels
-
 
 def place(ground: bool = True):
     """A bus lane of 3.5 m and 100 m beside another; both flow up, to a turn line at y = 10 m."""

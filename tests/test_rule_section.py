@@ -22,8 +22,6 @@ from kernels.stretch import (
     zone_part,
 )
 
-pytestmark = pytest.mark.kernels
-
 #: A lane along x from 20 m to 120 m.
 LANE = {"a/a": (box(20, 0, 120, 3.5), (1, 0))}
 

@@ -12,8 +12,6 @@ from traffic import instant, small_scene
 
 from kernels.records import SIGNAL_STATES, TRACK
 
-pytestmark = pytest.mark.kernels
-
 NOBODY = np.zeros(0, TRACK)
 
 

@@ -11,8 +11,6 @@ from trackrows import signal_row
 from kernels import pace
 from kernels.records import BEGIN, CALIBRATION, CAMERA_MOVED, CANNOT_JUDGE, END, IDENTITY, VIOLATION
 
-pytestmark = pytest.mark.kernels
-
 LANES = {"east/one": (box(0, 0, 400, 3.5), (1, 0)), "east/two": (box(0, 3.5, 400, 7), (1, 0))}
 SCENE = road_scene(lanes=LANES)
 Y1, Y2 = 1.75, 5.25

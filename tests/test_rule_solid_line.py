@@ -13,8 +13,6 @@ from traffic import instant
 from kernels.records import CALIBRATION, CAMERA_MOVED, CANNOT_JUDGE, IDENTITY, VIOLATION
 from kernels.sides import SIDE, passes_inside, past_line_m, side_reset, side_step
 
-pytestmark = pytest.mark.kernels
-
 #: Two lanes of 3.5 m that flow up; between them a line that is solid from y = 20 to y = 60 m.
 LANES = {"n/1": zone_row(box_m(0, 0, 3.5, 100), (0, -1)), "n/2": zone_row(box_m(3.5, 0, 7, 100), (0, -1))}
 LINES = {"solid": road_line(3.5, 20, 3.5, 60)}

@@ -28,8 +28,6 @@ from kernels.fast import FAST, fast_best, fast_reset, fast_step, over_limit_mps
 from kernels.records import CALIBRATION, CAMERA_MOVED, CANNOT_JUDGE, CLASSES, ENDED, IDENTITY, VIOLATION
 from kernels.rules.speeding import EVENT, RULE, Config
 
-pytestmark = pytest.mark.kernels
-
 
 def place(**more):
     """A lane of 100 m, a zone over its second half, and a line at its end."""

@@ -24,8 +24,6 @@ from kernels.records import CAMERA_BLIND, DIRECTIONS, MAX_TRACKS, TRACK
 from kernels.rules import REGISTRY
 from kernels.spots import FRONTS, PASSAGES, lane_of_crossing, passage_add, passage_leader, passages_reset
 
-pytestmark = pytest.mark.kernels
-
 #: Traffic comes along x in two lanes, and the line is at x = 20 m.
 LANES = {
     "a/left": zone_row(box_m(0, 0, 20, 4), (1, 0)),

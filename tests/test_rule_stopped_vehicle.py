@@ -21,8 +21,6 @@ from trackrows import signal_row
 
 from kernels.records import BEGIN, CAMERA_MOVED, CANNOT_JUDGE, END, IDENTITY, VIOLATION
 
-pytestmark = pytest.mark.kernels
-
 LANES = {"east/one": (box(0, 0, 100, 3.5), (1, 0)), "east/two": (box(0, 3.5, 100, 7), (1, 0))}
 SCENE = road_scene(lanes=LANES, signals=["lamp"])
 Y1, Y2 = 1.75, 5.25

@@ -20,8 +20,6 @@ from trackrows import signal_row
 
 from kernels.records import BEGIN, CANNOT_JUDGE, END, IDENTITY, VIOLATION
 
-pytestmark = pytest.mark.kernels
-
 #: The kerb lane between x = 20 m and 60 m, and a bay further on.
 ZONES = {"kerb": box(20, 0, 60, 3.5), "bay": box(70, 0, 80, 3.5)}
 SCENE = road_scene(zones=ZONES, signals=["lamp"])

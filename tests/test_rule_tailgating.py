@@ -15,8 +15,6 @@ from kernels.footprint import FOOTPRINT
 from kernels.records import CALIBRATION, CAMERA_MOVED, CANNOT_JUDGE, CLASSES, ENDED, IDENTITY, SIGNAL, TRACK, VIOLATION
 from kernels.rules import REGISTRY
 
-pytestmark = pytest.mark.kernels
-
 #: 30 m/s = 108 km/h, 18 m of gap: 0.6 s.
 CLOSE = {1: steady(0, 0, 30, 0), 2: steady(22.5, 0, 30, 0)}
 

@@ -13,8 +13,6 @@ from traffic import instant
 from kernels.records import CAMERA_MOVED, CANNOT_JUDGE, IDENTITY, VIOLATION
 from kernels.visit import VISIT, visit_reason
 
-pytestmark = pytest.mark.kernels
-
 #: Down, half round to the left with 5 m, up again.
 ROUND = [(25, 0), (25, 24), *bend((30, 24), 5.0, 180, 0), (35, 0)]
 LEG = {"entry": ("north_in",), "exit": ("north_out",)}

@@ -11,8 +11,6 @@ from roadrows import Court, box_m, drive, every, random_road_rows, road_scene, s
 
 from kernels.records import CAMERA_MOVED, CANNOT_JUDGE, IDENTITY, VIOLATION
 
-pytestmark = pytest.mark.kernels
-
 
 def lanes(ground: bool) -> dict[str, np.ndarray]:
     """Two lanes of 4 m and 60 m side by side: south flows down (y grows), north up."""

@@ -20,8 +20,6 @@ from kernels.records import (
     VIOLATION,
 )  # fmt: skip
 
-pytestmark = pytest.mark.kernels
-
 #: Cars go along x; the crosswalk leads from y = 0 (kerb) to y = 7 (refuge), with an island and a second one beyond.
 SCENE = road_scene(zones={"near": box(50, 0, 54, 7), "far": box(50, 9, 54, 16)}, signals=["lamp"])
 LENGTH = 4.5

@@ -13,8 +13,6 @@ from traffic import line_row, small_scene
 
 from kernels.records import CLASSES
 
-pytestmark = pytest.mark.kernels
-
 LINES = {
     "near": line_row(40, 100, 160, 105),
     "far": line_row(50, 112, 150, 108, (0.0, 1.0)),

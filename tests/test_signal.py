@@ -17,8 +17,6 @@ from kernels.signals import state_at
 from vision.errors import InputError
 from vision.track.signal import Signals, read_signal_log
 
-pytestmark = pytest.mark.kernels
-
 NO_LAMPS = np.zeros((1, 3), LAMP)
 
 # -- a controller's log ---------------------------------------------------------------------------------------------

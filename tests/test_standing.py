@@ -14,8 +14,6 @@ from kernels.guards import doubt, judgement_of
 from kernels.records import CAMERA_MOVED, CANNOT_JUDGE, IDENTITY, VIOLATION
 from kernels.standing import STANDING, standing_reset, standing_step
 
-pytestmark = pytest.mark.kernels
-
 
 @pytest.mark.parametrize("on_road", [False, True])
 def test_standing_like_its_twin(on_road):

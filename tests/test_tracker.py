@@ -15,8 +15,6 @@ from kernels.course import NONE
 from kernels.records import AT_EDGE, CLASSES, ENDED, MAX_TRACKS, OBSERVED, RELINKED, TRACK
 from vision.track.tracker import Tracker
 
-pytestmark = pytest.mark.kernels
-
 AXES = ("cx", "cy", "w", "h", "road_x", "road_y")
 CLOSE = {"rtol": 2e-4, "atol": 2e-3}
 
