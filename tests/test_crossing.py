@@ -172,7 +172,7 @@ def test_the_last_of_several_passages_is_the_crossing():
 
 
 def test_who_stands_beyond_the_line_has_passed_when_it_came():
-    """A car stands 0.2 px beyond the line (or before it) for 20 s; a box that shakes by 0.5 px has it back and forth."""
+    """A car stands 0.2 px beyond the line, or before it, for 20 s; its box shakes by 0.5 px."""
     rng = np.random.default_rng(5)
     for beyond_px, truth_s in ((0.2, 1.0), (-0.2, 21.0)):
         for _ in range(20):
