@@ -159,7 +159,7 @@ def crossings(past, settle_s):
         ended = bool(row.flags & ENDED)
         if not ended:
             if side == 0 and abs(row.offset_before) > row.band:
-                side = int(math.copysign(1, row.offset_before))
+                side, since = int(math.copysign(1, row.offset_before)), k
             if (row.offset_before > 0) != (row.offset > 0):
                 if side == 0:
                     last_way = k
