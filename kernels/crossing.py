@@ -21,7 +21,8 @@ from kernels.records import AT_EDGE, ENDED
 #: since `pending_s`; the last passage through the line lies at `time_s` if `inside` its ends. `near`: it has crossed
 #: and not been well away from the line since. `known`: the point is that of a front or rear that can be told from the
 #: foot point; `last_m` is its last offset in metres, NaN for none. `first_*`: where the foot point was first.
-#: `speed_*`: in the row of the last passage.
+#: `speed_*`: in the row of the last passage. `lean_px_s`: the offset towards the settled side, summed over the time
+#: since the point was last beyond the dead band there; `lean_most_px_s`: that at the passage that is kept.
 CROSSING = np.dtype(
     [
         ("time_s", "<f8"),
@@ -41,6 +42,8 @@ CROSSING = np.dtype(
         ("first_x_px", "<f4"),
         ("first_y_px", "<f4"),
         ("last_m", "<f8"),
+        ("lean_px_s", "<f8"),
+        ("lean_most_px_s", "<f8"),
         ("speed_mps", "<f4"),
         ("speed_sd_mps", "<f4"),
         ("samples", "<u4"),
@@ -60,6 +63,8 @@ FIT_SDS = 2.0
 UNKNOWN_S = 1.0
 #: The speed at a passage is told from that of a row so much later at most; else it is that of the passage's own row.
 SPEED_BACK_S = 0.6
+#: Of two passages before which the offsets sum up to the same the later one counts.
+TIE_PX_S = 1e-6
 #: A slower way through the line has no time of passage that a fit could tell.
 SLOWEST_PX_S = 1e-3
 
@@ -86,6 +91,7 @@ def crossing_reset(state):
     state["pending_s"] = 0.0
     state["time_s"] = 0.0
     state["last_m"] = math.nan
+    state["lean_px_s"], state["lean_most_px_s"] = 0.0, 0.0
 
 
 @kernel
@@ -231,7 +237,13 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
         sample_add(state, track["time_s"], offset)
         if state["side"] == 0 and abs(offset0) > band:
             state["side"] = 1 if offset0 > 0.0 else -1
-        if (offset0 > 0.0) != (offset > 0.0):
+        through = (offset0 > 0.0) != (offset > 0.0)
+        if through and state["side"] != 0:
+            # Who stands in the dead band shakes through the line for long. It has passed where, all in all, it was on
+            # the old side before and on the new one after: where the sum of its offsets is greatest.
+            through = (offset > 0.0) != (state["side"] > 0) and state["lean_px_s"] > state["lean_most_px_s"] - TIE_PX_S
+        if through:
+            state["lean_most_px_s"] = max(state["lean_px_s"], state["lean_most_px_s"])
             part = offset0 / (offset0 - offset)
             if before_m * now_m < 0.0:
                 part = before_m / (before_m - now_m)
@@ -241,6 +253,9 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
             state["inside"] = within_ends(line, state["x_px"], state["y_px"])
             state["speed_mps"], state["speed_sd_mps"] = track["speed_mps"], track["speed_sd_mps"]
             state["bridged"] = track["flags"]
+        state["lean_px_s"] += 0.5 * (offset0 + offset) * state["side"] * (track["time_s"] - before_s)
+        if offset * state["side"] > band:
+            state["lean_px_s"], state["lean_most_px_s"] = 0.0, 0.0
     here = 0
     if offset > band:
         here = 1
@@ -262,6 +277,7 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
     before = state["side"]
     state["side"] = here
     state["pending"] = 0
+    state["lean_px_s"], state["lean_most_px_s"] = 0.0, 0.0
     if before == 0 or state["inside"] == 0:
         return 0
     state["inside"] = 0

@@ -19,6 +19,7 @@ from kernels.crossing import (
     REARM_BANDS,
     SLOWEST_PX_S,
     SPEED_BACK_S,
+    TIE_PX_S,
     UNKNOWN_S,
 )
 from kernels.records import AT_EDGE, DIRECTIONS, ENDED, RELINKED
@@ -135,6 +136,16 @@ def end_of(t, line, end):
     return point, (way * normal).real
 
 
+def kept_way(past, ways, since, side):
+    """Of the rows that pass to the new side: the last one with the largest area under the offsets since `since`."""
+    areas = []
+    for k in ways:
+        steps = [row for row in past[since:k] if row.before[1] == row.before[1]]
+        areas.append(sum(side * (row.time_s - row.before[0]) * (row.offset + row.offset_before) / 2 for row in steps))
+    good = [k for k, area in zip(ways, areas, strict=True) if area > max(0.0, *areas) - TIE_PX_S]
+    return good[-1] if good else None
+
+
 def crossings(past, settle_s):
     """Every change of the settled side in the past of a track: (row, new side, row of the last passage).
 
@@ -143,14 +154,21 @@ def crossings(past, settle_s):
     beyond the line, settles there too.
     """
     places = [0 if abs(row.offset) <= row.band else int(math.copysign(1, row.offset)) for row in past]
-    found, side, last_way = [], 0, None
+    found, side, last_way, since, ways = [], 0, None, 0, []
     for k, row in enumerate(past):
         ended = bool(row.flags & ENDED)
         if not ended:
             if side == 0 and abs(row.offset_before) > row.band:
-                side = int(math.copysign(1, row.offset_before))
+                side, since = int(math.copysign(1, row.offset_before)), k
             if (row.offset_before > 0) != (row.offset > 0):
-                last_way = k
+                if side == 0:
+                    last_way = k
+                elif (row.offset > 0) == (side < 0):
+                    ways.append(k)
+                    kept = kept_way(past, ways, since, side)
+                    last_way = last_way if kept is None else kept
+            if side * row.offset > row.band:
+                since, ways = k + 1, []
         run = k
         while run > 0 and places[run - 1] == places[k]:
             run -= 1
@@ -162,7 +180,7 @@ def crossings(past, settle_s):
             continue
         if side != 0 and last_way is not None:
             found.append((k, now, last_way))
-        side, last_way = now, None
+        side, last_way, since, ways = now, None, k + 1, []
     return found
 
 

@@ -169,6 +169,17 @@ def test_the_last_of_several_passages_is_the_crossing():
     assert ways(up_and_down(y, 0.1)) == [(1, pytest.approx(0.6 + 0.1 / 3, abs=0.1))]
 
 
+def test_who_stands_beyond_the_line_has_passed_when_it_came():
+    """A car stands 0.2 px beyond the line, or before it, for 20 s; its box shakes by 0.5 px."""
+    rng = np.random.default_rng(5)
+    for beyond_px, truth_s in ((0.2, 1.0), (-0.2, 21.0)):
+        for _ in range(20):
+            y = [80 + 0.5 * k for k in range(40)] + [100 + beyond_px] * 800
+            y += [100 + beyond_px + 2.0 * (k + 1) for k in range(20)]
+            found = ways(up_and_down(list(np.array(y) + rng.normal(0, 0.5, len(y))), 0.025), rule=(0.1, 2.0, 0.1))
+            assert found == [(1, pytest.approx(truth_s, abs=0.5))]
+
+
 def test_the_time_of_a_noisy_passage_is_that_of_the_motion():
     """Steady motion of 60 px/s at 25 frames/s, offsets off by up to 2 px: the fit beats two points."""
     rng = np.random.default_rng(3)
