@@ -31,6 +31,7 @@ BESIDE_M = 0.3
 EDGE_M = 11.9
 SETBACK_M = 3.0
 STOP_M = EDGE_M + SETBACK_M
+CLEAR_M = 1.0
 ARM_M = 200.0
 #: How far upstream of the stop line lanes are drawn, and queues and flow measured.
 QUEUE_M = 75.0
@@ -216,6 +217,9 @@ def plan(knobs: Knobs) -> Plan:
                 inner, outer = MEDIAN_M + (1 - k) * LANE_M, MEDIAN_M + (2 - k) * LANE_M
                 lanes[f"l{k}"] = [ends[0](inner), ends[1](inner), ends[1](outer), ends[0](outer)]
             made.approaches[f"{leg}_{way}"] = (flow, lanes)
+    # The edge of what others drive through: who passes it under red has not only overrun the stop line.
+    clear = across("n", "in", EDGE_M - CLEAR_M)
+    made.lines["n_clear"] = Line((clear(BESIDE_M), clear(2 * MEDIAN_M + WIDE_M)), (0.0, -1.0))
     made.zones["junction"] = box(-EDGE_M, -EDGE_M, EDGE_M, EDGE_M)
     for k in range(2):
         right, low = -MEDIAN_M - (1 - k) * LANE_M, STOP_M + LOOP_M - LOOP_LONG_M
@@ -234,11 +238,12 @@ def _rules() -> list[dict[str, object]]:
     rules.append({"type": "movement", "name": "movements", "entry": list(ENTRIES), "exit": exits})
     rules.append(
         {
-            "type": "red_light", "name": "red light", "line": "n_in", "signal": "north",
+            "type": "red_light", "name": "red light", "line": "n_in", "clear_line": "n_clear", "signal": "north",
             "turn_exempt": ["w_out"], "other_exits": ["n_out", "s_out", "e_out"],
         }
     )  # fmt: skip
-    rules.append({"type": "stop_line_overrun", "name": "overrun", "line": "n_in", "signal": "north"})
+    overrun = {"type": "stop_line_overrun", "name": "overrun", "line": "n_in", "clear_line": "n_clear"}
+    rules.append({**overrun, "signal": "north"})
     on_red: dict[str, object] = {"type": "turn_on_red", "name": "turn on red", "line": "n_in", "exits": ["w_out"]}
     on_red["signal"] = "north"
     rules.append(on_red)
