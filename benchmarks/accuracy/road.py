@@ -37,7 +37,7 @@ QUESTIONS = (
     Question("speeding", ("speed", "lanes"), 6.0),
     Question("solid line", ("lanes", "speed"), 2.0),
     Question("bus lane", ("lanes", "speed"), 2.0),
-    Question("no stopping", ("stops", "kerb"), 10.0),
+    Question("no stopping", ("stops",), 10.0),
     Question("tailgating", ("close", "speed"), 8.0),
     Question("slow vehicle", ("slow", "speed"), 8.0, AGAIN_S),
     Question("yield", ("yield",), 2.0),
