@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import os
 import platform
 import sys
+from datetime import date
 from pathlib import Path
 
 import numpy
@@ -27,15 +29,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", nargs="?", choices=NAMES, help="the question")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--seeds", nargs="*", type=int, help="the scenes that a benchmark judges with")
     arguments = parser.parse_args()
     if arguments.name is None:
         for name in NAMES:
             question = importlib.import_module(f"benchmarks.{name}").__doc__ or ""
             print(f"{name:<10} {question.strip().splitlines()[0]}")
         return 0
-    figures = importlib.import_module(f"benchmarks.{arguments.name}").run()
+    chosen = {"seeds": tuple(arguments.seeds)} if arguments.seeds else {}
+    benchmark = importlib.import_module(f"benchmarks.{arguments.name}")
+    if chosen and "seeds" not in inspect.signature(benchmark.run).parameters:
+        parser.error(f"{arguments.name} has no seeds")
+    figures = benchmark.run(**chosen)
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps({"machine": machine(), **figures}, indent=1) + "\n")
+        kept = {"date": date.today().isoformat(), "machine": machine(), **figures}
+        arguments.json.write_text(json.dumps(kept, indent=1) + "\n")
     return 0 if figures["passed"] else 1
 
 

@@ -8,8 +8,13 @@ import pytest
 from benchmarks.accuracy.drive import People, Told
 from benchmarks.accuracy.figures import least, most, share, table
 from benchmarks.accuracy.score import score
+from benchmarks.scenes.camera import aimed
+from benchmarks.scenes.look import Seen
+from benchmarks.scenes.noise import Noise
+from benchmarks.scenes.plan import Plan
 from benchmarks.scenes.tables import Event, joined, read_events, write_truth
 from benchmarks.scenes.tables import Truth as Table
+from benchmarks.scenes.truth_lines import without_hidden
 from kernels.records import OBSERVED, TRACK
 from vision.evaluate.events import read_truth
 from vision.evaluate.stats import wilson
@@ -104,3 +109,18 @@ def test_truth_is_written_as_gantry_eval_reads_it(tmp_path):
     assert (first.rule, first.speed_kmh, first.track_id) == ("other", pytest.approx(51.25), None)
     assert (second.direction, second.class_, second.track_id) == ("with_flow", "car", 4)
     assert (tmp_path / "more.csv").read_text() == "a,b\n1.5,x\n"
+
+
+def test_nobody_is_asked_to_count_who_is_hidden_on_one_side_of_a_line():
+    plan = Plan("made", aimed((0.0, -10.0, 8.0), (0.0, 10.0), 1000.0), [])
+    plan.rules = [{"type": "line_count", "name": "count"}, {"type": "speeding", "name": "speed"}]
+    frames = np.repeat(np.arange(100, dtype=np.int32), 2)
+    who = np.tile(np.array([1, 2], np.int32), 100)
+    hidden = np.where((who == 2) & (frames >= 54), 0.7, 0.0)
+    seen = Seen(frames, who, np.zeros(200, np.int16), np.zeros((200, 4)), np.ones(200), hidden)
+    events = [Event(5.0, rule, "car", None, None, user) for rule in ("count", "speed") for user in (1, 2)]
+    found = without_hidden(Table(events, [], {}), plan, seen, Noise(), 10.0)
+    assert [(one.rule, one.track_id) for one in found.events] == [("count", 1), ("speed", 1), ("speed", 2)]
+    assert [(one.rule, one.track_id) for one in found.unsure] == [("count", 2)]
+    longer = seen._replace(hidden=np.where(frames < 60, 0.0, hidden))
+    assert len(without_hidden(Table(events, [], {}), plan, longer, Noise(), 10.0).unsure) == 0

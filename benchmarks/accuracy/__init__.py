@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 
-def run() -> dict[str, Any]:
-    """Print the table of all figures and return them."""
-    from benchmarks.accuracy.run import run as answer  # late, so that `python -m benchmarks.accuracy.run` is one module
+def run(seeds: tuple[int, ...] = ()) -> dict[str, Any]:
+    """Print the table of all figures and return them; without seeds those that are kept for judging are taken."""
+    # Late, so that `python -m benchmarks.accuracy.run` is one module.
+    from benchmarks.accuracy.run import JUDGING
+    from benchmarks.accuracy.run import run as answer
 
-    return answer()
+    return answer(seeds=seeds or JUDGING)

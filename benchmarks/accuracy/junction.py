@@ -82,6 +82,9 @@ def _counts_noisy(runs: Sequence[Run]) -> list[Figure]:
         found = scored(runs, f"count {line}")
         out.append(share(f"count {line}, noisy: precision", found.precision, 0.99))
         out.append(share(f"count {line}, noisy: recall", found.recall, 0.99))
+        hidden = sum(event.rule == f"count {line}" for one in runs for event in one.unsure)
+        n = hidden + found.recall.n
+        out.append(Figure(f"count {line}: hidden, so left out", str(hidden), n, "", "", None, float(hidden)))
         for one in runs:
             cells: dict[tuple[str, int], list[int]] = {}
             for each in one.rule(f"count {line}"):

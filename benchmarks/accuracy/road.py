@@ -52,7 +52,7 @@ ALARMS = (("stopped", ("stops",), 6.0), ("wrong way", ("wrong",), 3.0))
 
 def knobs(story: str, seed: int) -> Knobs:
     """Return the road on which a story is judged."""
-    often = {"stops": 45.0, "wrong": 20.0, "near": 14.0, "slow": 60.0, "yield": 20.0}.get(story, 15.0)
+    often = {"stops": 45.0, "wrong": 20.0, "near": 14.0, "slow": 60.0, "yield": 20.0, "kerb": 24.0}.get(story, 15.0)
     busy = {
         "stops": 700.0,
         "wrong": 400.0,
@@ -61,6 +61,7 @@ def knobs(story: str, seed: int) -> Knobs:
         "close": 300.0,
         "yield": 500.0,
         "jam": 2200.0,
+        "kerb": 300.0,
     }
     per_hour = busy.get(story, 900.0)
     fps = 25.0 if story in ("speed", "near") else 12.5

@@ -94,6 +94,18 @@ def stops(rng: np.random.Generator, seconds: float, per_hour: float, often_s: fl
     return made
 
 
+def kerb(rng: np.random.Generator, seconds: float, per_hour: float, often_s: float) -> Demand:
+    """Return traffic in which many stop at the kerb, for 3 to 55 s; a bus may."""
+    made = _traffic(rng, seconds, per_hour, {})
+    at = 5.0
+    while (at := at + often_s * rng.uniform(0.6, 1.4)) < seconds:
+        end, lasts = float(rng.uniform(15.0, 65.0)), float(rng.choice([3.0, 25.0, 45.0]) + rng.uniform(0.0, 10.0))
+        stop = f'<stop lane="s2_0" startPos="{end - 4:.1f}" endPos="{end:.1f}" duration="{lasts:.1f}"/>'
+        kind = pick(rng, {"sedan": 0.35, "small": 0.2, "van": 0.2, "motorcycle": 0.1, "bus": 0.15})
+        made.add(at, kind, "misuser" if kind != "bus" else "stopper", SOUTH, stop, departLane=0)
+    return made
+
+
 def wrong(rng: np.random.Generator, seconds: float, per_hour: float, often_s: float) -> Demand:
     """Return thin traffic and drivers against it."""
     made = _traffic(rng, seconds, per_hour, {})
@@ -172,6 +184,6 @@ def day(rng: np.random.Generator, seconds: float, per_hour: float, often_s: floa
 Story = Callable[[np.random.Generator, float, float, float], Demand]
 STORIES: dict[str, Story] = {
     "speed": speed, "lanes": lanes, "close": close, "stops": stops, "wrong": wrong, "walks": walks, "slow": slow,
-    "near": near, "day": day,
+    "near": near, "day": day, "kerb": kerb,
     "jam": jam, "yield": yields,
 }  # fmt: skip

@@ -22,6 +22,7 @@ from benchmarks.scenes.look import Seen, look
 from benchmarks.scenes.noise import Noise, detect, mixed_up
 from benchmarks.scenes.plan import Plan
 from benchmarks.scenes.tables import Truth, write_truth
+from benchmarks.scenes.truth_lines import without_hidden
 
 ROOT = Path(__file__).parents[2] / ".work" / "scenes"
 
@@ -72,7 +73,7 @@ def write_scene(folder: Path, made: Made, noise: Noise, seed: int) -> None:
     _write_tracks(folder / "all_tracks.txt.gz", whole, whole.who)
     for name, text in made.files.items():
         (folder / name).write_text(text)
-    write_truth(folder / "truth", made.truth)
+    write_truth(folder / "truth", without_hidden(made.truth, made.plan, seen, noise, made.course.fps))
     known = known_rules()
     (folder / "site.toml").write_text(made.plan.site([rule for rule in made.plan.rules if rule["type"] in known]))
 

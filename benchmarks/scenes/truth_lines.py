@@ -7,12 +7,18 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.scenes.course import Course
 from benchmarks.scenes.kinds import KINDS
+from benchmarks.scenes.look import Seen
+from benchmarks.scenes.noise import Noise
 from benchmarks.scenes.passages import Passage, foot_passages, passages, trips
 from benchmarks.scenes.plan import Plan
 from benchmarks.scenes.tables import Event, Truth
 
+#: Who is to be seen for less than this on one side of a line cannot be counted, whoever looks; so far around it (s).
+SEEN_S, AROUND_S = 0.5, 10.0
 MOTOR = ("car", "bus", "truck", "motorcycle")
 
 
@@ -50,6 +56,28 @@ def line_truth(course: Course, plan: Plan) -> Truth:
                 if rule["type"] == "movement" or class_of(course, trip.who) in MOTOR
             ]
     return Truth(events, [], {"passages": sorted(table, key=lambda row: (row["front_s"], row["line"]))})
+
+
+def without_hidden(truth: Truth, plan: Plan, seen: Seen, noise: Noise, fps: float) -> Truth:
+    """Return a truth in which counts of who nobody could see pass are unsure.
+
+    Nobody could who was in view, and hidden by no more than the detector bears, for less than `SEEN_S` of the
+    `AROUND_S` before its passage, or of those after it.
+    """
+    counts = {str(rule["name"]) for rule in plan.rules if rule["type"] == "line_count"}
+    clear = seen.keep((seen.inside >= noise.inside_min) & (seen.hidden <= noise.hidden_max))
+    order = np.argsort(clear.who, kind="stable")
+    who, times = clear.who[order], clear.frame[order] / fps
+    events: list[Event] = []
+    unsure = list(truth.unsure)
+    for event in truth.events:
+        low, high = np.searchsorted(who, [event.track_id or 0, (event.track_id or 0) + 1])
+        since = times[low:high] - event.time_s
+        before = int(((since <= 0.0) & (since > -AROUND_S)).sum())
+        after = int(((since > 0.0) & (since < AROUND_S)).sum())
+        gone = event.rule in counts and min(before, after) < SEEN_S * fps
+        (unsure if gone else events).append(event)
+    return Truth(events, unsure, truth.tables)
 
 
 def _row(course: Course, line: str, one: Passage) -> dict[str, Any]:

@@ -15,14 +15,16 @@ from benchmarks.scenes.truth_lines import class_of
 STILL_MPS, PLACE_M = 0.3, 0.5
 #: Who stands within this of one who stands ahead of it only queues (for a no-stop zone).
 QUEUE_M, STOPPING_QUEUE_M = 20.0, 8.0
+#: Who queued and stands on for so long after the one ahead has gone may be told.
+RELEASE_S = 10.0
 CLASSES = {"stopped_vehicle": ("car", "bus", "truck", "motorcycle"), "stopping": ("car", "truck", "motorcycle")}
 
 
 def standing_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     """Stands with its middle in a lane (or half of it in the zone) for the dwell, and nobody stands right before it.
 
-    The event is when the dwell is over; a table says when it came to stand. Within a second of the dwell, or of who
-    queues for some of the time, nobody can be sure.
+    The event is when the dwell is over; a table says when it came to stand. Nobody can be sure within a second of the
+    dwell, of who queues for some of the time, nor of who stands a little further behind another than the reach.
     """
     stopping = rule["type"] == "stopping"
     dwell_s = float(rule.get("dwell_s", 5.0))
@@ -42,15 +44,16 @@ def standing_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
         if not any(_in_box(middle, outline) for outline in outlines):
             continue
         ahead = [
-            (b, e)
+            (b, e, _before(front, there, middle) < reach_m)
             for other, b, e, there, _ in stands
             if other != who and abs(there[0] - middle[0]) < 1.75 and 0.0 < _before(front, there, middle) < reach_m + 5.0
         ]
-        queued = [(max(b, begin_s), min(e, end_s)) for b, e in ahead if min(e, end_s) > max(b, begin_s)]
+        queued = [(max(b, begin_s), min(e, end_s), near) for b, e, near in ahead if min(e, end_s) > max(b, begin_s)]
         one = Event(begin_s + dwell_s, str(rule["name"]), class_of(course, who), None, None, who)
         if queued:
-            alone_s = (end_s - begin_s) - sum(e - b for b, e in queued)
-            if alone_s > dwell_s - 1.0:
+            alone_s = (end_s - begin_s) - sum(e - b for b, e, near in queued if near)
+            left_s = max((e for _, e, near in queued if near), default=begin_s)
+            if alone_s > dwell_s - 1.0 or end_s - left_s > RELEASE_S - 1.0:
                 unsure += [one._replace(time_s=float(at)) for at in np.arange(one.time_s, end_s + 20.0, 1.0)]
             continue
         if end_s - begin_s < dwell_s + 1.0:
