@@ -73,6 +73,8 @@ ARRIVAL_S = 1.0
 LEFT_S = 3.0
 #: How far from a lost track's place another may take it over, in radii: its foot point is measured anew.
 TAKE_RADII = 1.5
+#: In one place may be this many times the radius where a position is poorly known: beyond, it has moved.
+WIDEST_RADII = 2.0
 #: So slow a vehicle ahead makes a queue; so fast a one beside means that traffic flows.
 CREEP_MPS, FLOW_MPS = 2.0, 5.0
 #: Queues stand behind one another within so much across.
@@ -147,7 +149,7 @@ def place_expired(place, clock, memory_s):
 def stay_step(stays, track, radius_m):
     """Follow one track that is seen; say whether it is on the road where that is measured.
 
-    In one place is within `radius_m`, or three deviations of its position where these are more.
+    In one place is within `radius_m`, or three deviations of its position where these are more, up to WIDEST_RADII.
     """
     own = stays["own"][track["slot"]]
     if own["track_id"] != track["id"]:
@@ -159,7 +161,7 @@ def stay_step(stays, track, radius_m):
         return False
     radius = radius_m
     if 3.0 * track["position_sd_m"] > radius:
-        radius = 3.0 * track["position_sd_m"]
+        radius = min(3.0 * track["position_sd_m"], WIDEST_RADII * radius_m)
     x, y = own["standing"]["x"], own["standing"]["y"]
     held_s = standing_step(own["standing"], track, radius, 0.0)
     if held_s == 0.0:

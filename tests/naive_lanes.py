@@ -24,8 +24,9 @@ class Files:
     def past(self, t, empty=list):
         return self.pasts.setdefault(t["id"], empty())
 
-    def repeats(self, t, time_s):
-        return any(time_s - before < 30 for before in self.told.setdefault(t["id"], []))
+    def repeats(self, t, time_s, since_s=math.inf):
+        """Told less than half a minute ago, or in what goes on since `since_s`."""
+        return any(time_s - before < 30 or before >= since_s for before in self.told.setdefault(t["id"], []))
 
 
 def of_class(s, t):
@@ -218,7 +219,7 @@ def reserved_lane_step(tracks, clock, settings, files):
         past = files.past(t, stay_reset)
         stay = stay_step(past, t, inside, s["leave_s"], int(clock["suspended"]), s["box_height_m"])
         past[-1]["unknown"] = unknown
-        if stay is None or not inside or files.repeats(t, t["time_s"]) or not of_class(s, t):
+        if stay is None or not inside or files.repeats(t, t["time_s"], stay["since_s"]) or not of_class(s, t):
             continue
         if stay["inside_s"] < s["held_s"] and stay["way_m"] < s["way_m"]:
             continue

@@ -67,7 +67,8 @@ def stay_step(memory, track, radius_m):
     if rect is None:
         return False
     user.rect = rect
-    radius = max(radius_m, 0.0 if math.isnan(track["position_sd_m"]) else 3 * float(track["position_sd_m"]))
+    sd = float(track["position_sd_m"])
+    radius = radius_m if math.isnan(sd) else sorted([radius_m, 3 * sd, 2 * radius_m])[1]
     stood = standing_step(user.past, track, radius, 0.0)
     if stood == 0:
         if user.stay["held"] >= 1.0:

@@ -60,7 +60,7 @@ def pedestrian_on_road_step(tracks, clock, settings, files):
         on_foot = on_foot and (math.isnan(t["speed_mps"]) or t["speed_mps"] <= s["speed_max_mps"])
         there = on_foot and depths[0] >= s["edge_m"] and all(depth < -s["beside_m"] for depth in depths[1:])
         stay = stay_step(own["stay"], t, there, s["leave_s"], int(clock["suspended"]), s["box_height_m"])
-        if not there or stay["inside_s"] < s["held_s"] or files.repeats(t, t["time_s"]):
+        if not there or stay["inside_s"] < s["held_s"] or files.repeats(t, t["time_s"], stay["since_s"]):
             continue
         files.told[t["id"]].append(t["time_s"])
         event = verdict(t, t["time_s"], reason_of(stay["suspended"], t, clock, t["time_s"], s))

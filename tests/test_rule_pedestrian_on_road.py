@@ -113,6 +113,12 @@ def test_told_once_in_half_a_minute():
     assert np.diff(judged(rows)["time_s"]).tolist() == pytest.approx([30.0, 30.0], abs=4.0)
 
 
+def test_an_unbroken_stay_is_told_once_however_long():
+    """And one after it again."""
+    rows = walk(lambda t: (2.0 if 70 < t < 75 else 10.0, 40.0), 90.0)
+    assert judged(rows)["time_s"].tolist() == pytest.approx([2.0, 77.0], abs=0.3)
+
+
 def test_what_it_cannot_judge_it_says():
     weak = judged(walk(straight((10, 40), (0, 1.2)), score=0.4))
     assert (weak["judgement"].tolist(), weak["reason"].tolist()) == ([CANNOT_JUDGE], [IDENTITY])

@@ -52,6 +52,11 @@ def test_a_car_in_the_bus_lane_is_flagged_once(ground, step_s):
     assert max(events["margin_s"][0], events["margin_m"][0]) >= 0.0
 
 
+def test_an_unbroken_stay_is_told_once_however_long():
+    """It creeps down the lane for a minute and a half."""
+    assert len(judged(straight((1.75, 95.0), (0.0, -1.0)), end_s=90.0)) == 1
+
+
 @pytest.mark.parametrize("class_id", range(len(CLASSES)))
 def test_only_other_classes_are_flagged(class_id):
     flagged = CLASSES[class_id] not in ("bus", "bicycle", "person")

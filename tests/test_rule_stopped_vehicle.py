@@ -82,6 +82,18 @@ def test_creeping_is_not_standing():
     assert len(drive(judge(), {1: passing(5, Y1, 0.4)}, 60.0)) == 0
 
 
+@pytest.mark.parametrize(("sd_m", "told"), [(0.1, False), (3.0, False), (0.6, True)])
+def test_a_poorly_known_position_is_not_in_one_place_everywhere(sd_m, told):
+    """A point that sways by 1.5 m in 4 s: moved, unless noise explains it; beyond twice the radius nothing does."""
+    one, events = judge(), []
+    sway_m = 4.5 if sd_m > 1.0 else 1.5
+    for k in range(120):
+        t = 0.1 * k
+        x = 50.0 + sway_m * (int(t / 4.0) % 2)
+        events += list(one.at(t, [road_row(1, t, (x, Y1), (0.0, 0.0), position_sd_m=sd_m)]))
+    assert bool(events) == told
+
+
 def test_a_queue_behind_a_standing_vehicle_is_one_alarm():
     """The first broke down; two wait behind it."""
     queue = {1: stopping_at(60, Y1, 5.0), 2: stopping_at(53, Y1, 7.0), 3: stopping_at(46, Y1, 9.0)}

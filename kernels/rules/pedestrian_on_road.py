@@ -103,7 +103,8 @@ def step(tracks, clock, signals, settings, state, out):
         for k in range(1, len(settings)):
             on_road = on_road and zone_depth_m(settings[k]["zone"], track, s["box_height_m"]) < -s["beside_m"]
         stay_step(stay, track, on_road, s["leave_s"], clock["suspended"], s["box_height_m"])
-        told = track["time_s"] - own["told_s"] < REPEAT_S
+        # One unbroken stay is told once, however long it lasts.
+        told = own["told_s"] >= stay["since_s"] or track["time_s"] - own["told_s"] < REPEAT_S
         if not on_road or stay["inside_s"] < s["held_s"] or told:
             continue
         own["told_s"] = track["time_s"]

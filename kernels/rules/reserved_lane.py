@@ -104,7 +104,8 @@ def step(tracks, clock, signals, settings, state, out):
             own["unknown"] = 0
         own["unknown"] = own["unknown"] != 0 or unknown
         enough = stay["inside_s"] >= s["held_s"] or stay["way_m"] >= s["way_m"]
-        told = track["time_s"] - own["told_s"] < REPEAT_S
+        # One unbroken stay is told once, however long it lasts.
+        told = own["told_s"] >= stay["since_s"] or track["time_s"] - own["told_s"] < REPEAT_S
         if not inside or not enough or told or not (s["classes"] >> track["class_id"]) & 1:
             continue
         own["told_s"] = track["time_s"]
