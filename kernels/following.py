@@ -11,8 +11,9 @@ from kernels.footprint import reach_m
 from kernels.records import CALIBRATION, NO_REASON
 from kernels.verdict import REPEAT_S, verdict
 
-#: A run of a follower close behind one leader: its first and last row, its way, its least time gap and what was then;
-#: since when the gap is surely too small, and how long and far it was at most; why it cannot be judged.
+#: A run of a follower close behind one leader: its first and last row, its way, its least time gap and what was then,
+#: of rows that bear a judgement (`clear`) where there are any; since when the gap is surely too small, and how long and
+#: far it was at most; why rows of it do not count (`reason`), and why its last one could not (`late`).
 CLOSE = np.dtype(
     [
         ("since_s", "<f8"),
@@ -35,6 +36,8 @@ CLOSE = np.dtype(
         ("told", "<u4"),
         ("runs", "<u1"),
         ("reason", "<u1"),
+        ("late", "<u1"),
+        ("clear", "<u1"),
         ("leader_slot", "<u2"),
     ]
 )
@@ -95,26 +98,33 @@ def close_follow(close, track, leader, leader_slot):
 
 
 @kernel
-def close_step(close, track, gap_m, gap_sd_m, limit_m, reason):
-    """Take a row with a gap below its limit (m) into the run behind one leader; surely below is by two deviations."""
+def close_step(close, track, gap_m, gap_sd_m, limit_m, reason, late):
+    """Take a row with a gap below its limit (m) into the run behind one leader; surely below is by two deviations.
+
+    A row with a `reason` is no evidence. `late` says why the two cannot be judged yet: it passes as they get older.
+    """
     now, speed_mps = track["time_s"], float(track["speed_mps"])
     if close["runs"] == 0:
         close["runs"], close["since_s"], close["last_s"], close["way_m"] = 1, now, now, 0.0
-        close["least_s"], close["reason"], close["sure_s"] = math.inf, NO_REASON, math.nan
+        close["clear"], close["least_s"], close["reason"], close["sure_s"] = 0, math.inf, NO_REASON, math.nan
         close["sure_held_s"], close["sure_way_m"] = 0.0, 0.0
     close["way_m"] += speed_mps * (now - close["last_s"])
-    close["last_s"] = now
-    if gap_m + 2.0 * gap_sd_m < limit_m:
+    close["last_s"], close["late"] = now, late
+    clear = reason == NO_REASON
+    if not clear:
+        close["reason"] = reason
+    if clear and gap_m + 2.0 * gap_sd_m < limit_m:
         if math.isnan(close["sure_s"]):
             close["sure_s"], close["sure_from_m"] = now, close["way_m"]
         close["sure_held_s"] = max(close["sure_held_s"], now - close["sure_s"])
         close["sure_way_m"] = max(close["sure_way_m"], close["way_m"] - close["sure_from_m"])
     else:
         close["sure_s"] = math.nan
-    if reason != NO_REASON:
-        close["reason"] = reason
     gap_s = gap_m / speed_mps
-    if gap_s < close["gap_s"] or close["least_s"] == math.inf:
+    better = clear and close["clear"] == 0
+    same = clear == (close["clear"] != 0)
+    if better or close["least_s"] == math.inf or (same and gap_s < close["gap_s"]):
+        close["clear"] = clear
         close["least_s"], close["gap_s"], close["gap_m"], close["gap_sd_m"] = now, gap_s, gap_m, gap_sd_m
         close["limit_m"], close["speed_mps"], close["speed_sd_mps"] = limit_m, speed_mps, track["speed_sd_mps"]
 
@@ -123,7 +133,8 @@ def close_step(close, track, gap_m, gap_sd_m, limit_m, reason):
 def close_end(close, event, track, held_min_s, way_min_m):
     """End a run; fill its event where it was long enough and was not told of just now, and say whether.
 
-    Where it was surely too close for less than that, it cannot be judged.
+    It is judged by now, when both are as old and as well seen as they got. Where it was surely too close for less than
+    that, it cannot be.
     """
     close["runs"] = 0
     held_s = close["last_s"] - close["since_s"]
@@ -131,9 +142,12 @@ def close_end(close, event, track, held_min_s, way_min_m):
     if again or (held_s < held_min_s and close["way_m"] < way_min_m):
         return False
     close["told"], close["told_s"] = close["leader"], close["last_s"]
-    reason = close["reason"]
-    if reason == NO_REASON and close["sure_held_s"] < held_min_s and close["sure_way_m"] < way_min_m:
-        reason = CALIBRATION
+    reason = close["late"]
+    if close["sure_held_s"] < held_min_s and close["sure_way_m"] < way_min_m:
+        if close["reason"] != NO_REASON:
+            reason = close["reason"]
+        elif reason == NO_REASON:
+            reason = CALIBRATION
     verdict(event, track, close["least_s"], reason)
     event["speed_mps"], event["speed_sd_mps"] = close["speed_mps"], close["speed_sd_mps"]
     event["leader_track_id"], event["held_s"], event["way_m"] = close["leader"], held_s, min(close["way_m"], 65535.0)

@@ -65,7 +65,7 @@ def close_follow(follower, time_s, leader):
 
 
 def close_step(follower, row):
-    """One more row of the run: (time, speed, speed sd, gap, its sd, limit, reason)."""
+    """One more row of the run: (time, speed, speed sd, gap, its sd, limit, reason, late)."""
     follower.run.append(row)
 
 
@@ -86,14 +86,15 @@ def close_end(follower, track, held_min_s, way_min_m):
     follower.told = {"leader": follower.leader, "time": run[-1]["time"]}
     stretches, start = [(0.0, 0.0)], None
     for k, row in enumerate(run):
-        sure = row["gap"] + 2 * row["sd"] < row["limit"]
+        sure = not row["reason"] and row["gap"] + 2 * row["sd"] < row["limit"]
         start = (k if start is None else start) if sure else None
         if sure:
             stretches.append((row["time"] - run[start]["time"], way[k] - way[start]))
     surely = max(t for t, _ in stretches) >= held_min_s or max(w for _, w in stretches) >= way_min_m
     reasons = [row["reason"] for row in run if row["reason"]]
-    reason = reasons[-1] if reasons else 0 if surely else REASONS.index("calibration")
-    least = min(run, key=lambda row: row["gap"] / row["speed"])
+    late = run[-1]["late"]
+    reason = late if surely else (*reasons, late or REASONS.index("calibration"))[max(len(reasons) - 1, 0)]
+    least = min([row for row in run if not row["reason"]] or run, key=lambda row: row["gap"] / row["speed"])
     return {
         "time_s": least["time"],
         "track_id": follower.id,
@@ -148,8 +149,11 @@ def tailgating_step(tracks, clock, settings, memory):
         if wanted:
             close_follow(one, now, led.id if led else 0)
         if near:
-            reasons = [doubt(row, clock, now, s["age_min_s"], s["score_min"]) for row in (track, lead_row)]
+            reasons, lates = (
+                [doubt(row, clock, now, *least) for row in (track, lead_row)]
+                for least in ((0.0, 0.0), (s["age_min_s"], s["score_min"]))
+            )
             sd = math.hypot(float(track["position_sd_m"]), float(lead_row["position_sd_m"]))
             row = {"time": now, "speed": speed, "speed_sd": float(track["speed_sd_mps"]), "gap": gap, "sd": sd}
-            close_step(one, {**row, "limit": limit, "reason": reasons[0] or reasons[1]})
+            close_step(one, {**row, "limit": limit, "reason": reasons[0] or reasons[1], "late": lates[0] or lates[1]})
     return events

@@ -163,6 +163,16 @@ def test_what_cannot_be_judged(each, reason):
     assert (event["judgement"], event["reason"]) == (CANNOT_JUDGE, reason)
 
 
+def test_who_is_close_from_the_first_sight_on_is_judged_once_old_enough():
+    """Both are born with the first row; by the end of the run neither is young."""
+    each = {1: {"birth_s": 0.0}, 2: {"birth_s": 0.0}}
+    (event,) = told("tailgating", rows_of(CLOSE, 6, 10, each=each))
+    assert event["judgement"] == VIOLATION
+    assert event["held_s"] == pytest.approx(6.0, abs=0.11)
+    (event,) = told("tailgating", rows_of(CLOSE, 6, 10, each=each), age_min_s=8.0)
+    assert (event["judgement"], event["reason"]) == (CANNOT_JUDGE, IDENTITY)
+
+
 def test_a_suspended_camera_cannot_judge():
     court = Court("tailgating", SCENE)
     steps = rows_of(CLOSE, 6, 10)

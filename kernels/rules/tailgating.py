@@ -115,10 +115,13 @@ def step(tracks, clock, signals, settings, state, out):
             close_follow(close, track, leader["id"] if ahead >= 0 else 0, leader["slot"])
         if near:
             gap_sd_m = math.hypot(track["position_sd_m"], leader["position_sd_m"])
-            reason = doubt(track, clock, now, s["age_min_s"], s["score_min"])
+            # What passes as a track goes on, its youth or a weak beginning, only counts at the end of the run.
+            reason, late = doubt(track, clock, now, 0.0, 0.0), doubt(track, clock, now, s["age_min_s"], s["score_min"])
             if reason == NO_REASON:
-                reason = doubt(leader, clock, now, s["age_min_s"], s["score_min"])
-            close_step(close, track, gap_m, gap_sd_m, limit_m, reason)
+                reason = doubt(leader, clock, now, 0.0, 0.0)
+            if late == NO_REASON:
+                late = doubt(leader, clock, now, s["age_min_s"], s["score_min"])
+            close_step(close, track, gap_m, gap_sd_m, limit_m, reason, late)
     return n
 
 
