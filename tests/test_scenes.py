@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from made import course, south
 
-from benchmarks.scenes import junction
+from benchmarks.scenes import junction, road
 from benchmarks.scenes.camera import Camera, aimed
+from benchmarks.scenes.course import read_course
 from benchmarks.scenes.look import Seen, hidden_share, look
 from benchmarks.scenes.noise import Noise, detect, mixed_up
 from benchmarks.scenes.passages import passages, trips
 from benchmarks.scenes.plan import Line
 from benchmarks.scenes.store import scene_folder
-from benchmarks.scenes.sumo import MISSING, available
+from benchmarks.scenes.sumo import FCD, MISSING, available
 from benchmarks.scenes.tables import read_events, read_table
 from benchmarks.scenes.truth_signals import Signal, signal_truth
 from vision.ground import fit_ground, transform
@@ -195,3 +196,15 @@ def test_passages_are_those_of_the_simulators_own_loops(tmp_path: Path):
     }
     assert len(passed) >= 5
     assert passed == pytest.approx(loops, abs=0.002)
+
+
+@needs_sumo
+def test_nobody_on_the_road_moves_by_less_than_the_speed_told(tmp_path: Path):
+    knobs = road.Knobs(seconds=60.0, fps=25.0, per_hour=1500.0)
+    road.build(tmp_path, knobs)
+    course = read_course(tmp_path / FCD, knobs.fps, 1500)
+    follows = (np.diff(course.who) == 0) & (np.diff(course.frame) == 1) & (course.ahead[1:, 1] < -0.99)
+    moved_m = -np.diff(course.front_m, axis=0)[follows, 1]
+    told_m = (-course.speed_mps[1:] * course.ahead[1:, 1] / knobs.fps)[follows]
+    assert len(moved_m) > 1000
+    assert np.abs(moved_m - told_m).max() < 0.02
