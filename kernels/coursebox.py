@@ -51,8 +51,8 @@ CUT_SDS = 2.5
 OFF_MOST, STRIKES = 3.0, 5
 #: A heading is known when the road user has moved so far, and its way and its speed are so many deviations.
 MOVED_M, KNOWN_SDS = 1.0, 4.0
-#: Backwards faster than this, and by so many deviations, it was headed the other way: where it has gone further back than
-#: ahead. Who brakes to a stand seems to roll back, and who reverses keeps its front.
+#: Backwards faster than this, and by so many deviations, it was headed the other way: where it has gone further back
+#: than ahead. Who brakes to a stand seems to roll back, and who reverses keeps its front.
 BACKWARDS_MPS, SPEED_SDS = 1.0, 3.0
 
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from kernels._jit import kernel
-from kernels.crossing import CROSSING, FOOT, FRONT, REAR, crossing_reset, crossing_step
+from kernels.crossing import CROSSING, FOOT, FRONT, REAR, SPEED_BACK_S, crossing_reset, crossing_step, speed_at
 from kernels.guards import doubt
 from kernels.records import ENDED, LINE, MAX_TRACKS, NO_REASON, SIGNAL_CLOCK, TRUNCATED
 from kernels.rule import class_mask
@@ -57,6 +57,7 @@ RED_LINES = np.dtype(
         ("stop_m", "<f8"),
         ("stop_mps", "<f8"),
         ("stop_s", "<f8"),
+        ("scale_sd", "<f8"),
     ]
 )
 
@@ -102,6 +103,7 @@ def red_lines(config, scene, legal=(), other=()):
     settings["exits"] = (len(legal) > 0) + 2 * (len(other) > 0)
     settings["speed_min_mps"] = getattr(config, "speed_min_kmh", 0.0) / 3.6
     settings["stop_mps"] = getattr(config, "stop_kmh", 0.0) / 3.6
+    settings["scale_sd"] = scene.scale_sd
     for name in LIMITS:
         settings[name] = getattr(config, name, 0.0)
     return settings, np.zeros((MAX_TRACKS, len(lines)), ENTRY)
@@ -159,7 +161,6 @@ def entry_begin(entry, crossing, track):
     # One that stood on the line before it went on entered the junction only then.
     lingered = crossing["pending_s"] - crossing["time_s"] > LINGER_S
     entry["left_s"] = crossing["pending_s"] if lingered else crossing["time_s"]
-    entry["speed_mps"], entry["speed_sd_mps"] = track["speed_mps"], track["speed_sd_mps"]
 
 
 @kernel
@@ -177,8 +178,12 @@ def entry_lines(rows, lines, track, clock):
         if way == 0:
             continue
         if s["role"] == STOP:
+            # The speed at the line: when the front has settled beyond it, who moves off is faster.
+            entry["speed_mps"], entry["speed_sd_mps"] = crossing["speed_mps"], crossing["speed_sd_mps"]
+            if track["time_s"] - crossing["time_s"] <= SPEED_BACK_S:
+                entry["speed_mps"], entry["speed_sd_mps"] = speed_at(track, crossing["time_s"], s["scale_sd"])
             # NaN (no calibrated speed) is not slow.
-            slow = track["speed_mps"] < s["speed_min_mps"]
+            slow = entry["speed_mps"] < s["speed_min_mps"]
             entry["stage"] = NONE
             if way > 0 and not slow and (s["classes"] >> track["class_id"]) & 1 != 0:
                 entry_begin(entry, crossing, track)
