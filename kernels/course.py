@@ -26,6 +26,7 @@ SEEN = (X, Y, TURN, LENGTH, WIDTH, HEIGHT)
 #: box's edge as a share of the box squared (across, down), from `weight` sightings; `product` over `square` its
 #: correlation from one sighting to the next. `left` is what the last fit left over of each edge in deviations, NaN for
 #: none. `phase`: NONE, POINT (no camera pose) or CUBOID. `from_*`: where on the road its foot point was seen first.
+#: `way_m`: how much further it has gone ahead than back, WAY_MOST_M at most.
 COURSE = np.dtype(
     [
         ("x", "<f8", (STATES,)),
@@ -42,6 +43,7 @@ COURSE = np.dtype(
         ("pull_keep", "<f8"),
         ("from_x", "<f8"),
         ("from_y", "<f8"),
+        ("way_m", "<f8"),
         ("strikes", "<u4"),
         ("phase", "<u1"),
         ("class_id", "<u1"),
@@ -62,6 +64,8 @@ PULL_S, PULL, PULL_MOST = 0.25, 1.5, 8.0
 #: What the model leaves out of a place and of a size, over one second.
 PLACE_SD_M = 0.02
 SIZE_SD_M = 0.02
+#: A road user that has gone ahead and then back further than this was headed the other way.
+WAY_MOST_M = 10.0
 
 
 @kernel
@@ -94,6 +98,7 @@ def course_predict(course, dt_s):
         p[i, OMEGA] *= fade
     x[X] += way * cos
     x[Y] += way * sin
+    course["way_m"] = min(course["way_m"] + way, WAY_MOST_M)
     x[TURN] += dv * x[OMEGA]
     x[V] += dv * x[A]
     x[A] *= fade

@@ -51,7 +51,8 @@ CUT_SDS = 2.5
 OFF_MOST, STRIKES = 3.0, 5
 #: A heading is known when the road user has moved so far, and its way and its speed are so many deviations.
 MOVED_M, KNOWN_SDS = 1.0, 4.0
-#: Backwards faster than this, and by so many deviations, it was headed the other way.
+#: Backwards faster than this, and by so many deviations, it was headed the other way: where it has gone further back
+#: than ahead. Who brakes to a stand seems to roll back, and who reverses keeps its front.
 BACKWARDS_MPS, SPEED_SDS = 1.0, 3.0
 
 
@@ -140,7 +141,8 @@ def course_measure(course, camera, box, doubt, settings):
         course["phase"], course["has_from"] = NONE, 0
         return
     course_learn(course, box, doubt, settings)
-    if x[V] < -BACKWARDS_MPS and x[V] * x[V] > SPEED_SDS * SPEED_SDS * course["p"][V, V]:
+    backwards = x[V] < -BACKWARDS_MPS and x[V] * x[V] > SPEED_SDS * SPEED_SDS * course["p"][V, V]
+    if backwards and course["way_m"] < 0.0:
         course_turn_round(course)
     for k in range(STATES):
         course["seen"][k] = x[k]
@@ -184,6 +186,7 @@ def course_turn_round(course):
     """Head a course the other way: what was its rear is its front."""
     x, p = course["x"], course["p"]
     x[TURN] += math.pi
+    course["way_m"] = 0.0
     for k in (V, A):
         x[k] = -x[k]
         for j in range(STATES):
@@ -283,6 +286,7 @@ def course_begin(course, camera, box, class_id, x, y, settings):
             p[i, j] = 0.0
     course_size(course, class_id)
     state[X], state[Y], state[TURN], state[V] = x["x"], y["x"], math.atan2(y["v"], x["v"]), speed
+    course["way_m"] = 0.0
     course["phase"] = CUBOID if settings["has_pose"] != 0 else POINT
     if course["phase"] == CUBOID and not course_place(course, camera, box, settings):
         course["phase"] = NONE

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from kernels._jit import kernel
-from kernels.crossing import CROSSING, FOOT, FRONT, REAR, crossing_reset, crossing_step, speed_at
+from kernels.crossing import CROSSING, FOOT, FRONT, REAR, SPEED_BACK_S, crossing_reset, crossing_step, speed_at
 from kernels.guards import doubt
 from kernels.records import ENDED, LINE, MAX_TRACKS, NO_REASON, SIGNAL_CLOCK, TRUNCATED
 from kernels.rule import class_mask
@@ -102,7 +102,8 @@ def red_lines(config, scene, legal=(), other=()):
     settings["signal"], settings["classes"] = scene.signal_names.index(config.signal), class_mask(config.classes)
     settings["exits"] = (len(legal) > 0) + 2 * (len(other) > 0)
     settings["speed_min_mps"] = getattr(config, "speed_min_kmh", 0.0) / 3.6
-    settings["stop_mps"], settings["scale_sd"] = getattr(config, "stop_kmh", 0.0) / 3.6, scene.scale_sd
+    settings["stop_mps"] = getattr(config, "stop_kmh", 0.0) / 3.6
+    settings["scale_sd"] = scene.scale_sd
     for name in LIMITS:
         settings[name] = getattr(config, name, 0.0)
     return settings, np.zeros((MAX_TRACKS, len(lines)), ENTRY)
@@ -153,14 +154,13 @@ def entry_complete(entry, signal, time_s):
 
 
 @kernel
-def entry_begin(entry, crossing, speed_mps, speed_sd_mps):
-    """Begin an entry with a front that has settled beyond the stop line, which it passed at this speed (m/s)."""
+def entry_begin(entry, crossing, track):
+    """Begin an entry with a front that has settled beyond the stop line."""
     entry["stage"], entry["reason"], entry["path"] = FRESH, NO_REASON, STOP
     entry["entered_s"], entry["done_s"], entry["exit"] = crossing["time_s"], math.nan, -1
     # One that stood on the line before it went on entered the junction only then.
     lingered = crossing["pending_s"] - crossing["time_s"] > LINGER_S
     entry["left_s"] = crossing["pending_s"] if lingered else crossing["time_s"]
-    entry["speed_mps"], entry["speed_sd_mps"] = speed_mps, speed_sd_mps
 
 
 @kernel
@@ -178,12 +178,15 @@ def entry_lines(rows, lines, track, clock):
         if way == 0:
             continue
         if s["role"] == STOP:
-            speed_mps, speed_sd_mps = speed_at(track, crossing["time_s"], s["scale_sd"])
+            # The speed at the line: when the front has settled beyond it, who moves off is faster.
+            entry["speed_mps"], entry["speed_sd_mps"] = crossing["speed_mps"], crossing["speed_sd_mps"]
+            if track["time_s"] - crossing["time_s"] <= SPEED_BACK_S:
+                entry["speed_mps"], entry["speed_sd_mps"] = speed_at(track, crossing["time_s"], s["scale_sd"])
             # NaN (no calibrated speed) is not slow.
-            slow = speed_mps < s["speed_min_mps"]
+            slow = entry["speed_mps"] < s["speed_min_mps"]
             entry["stage"] = NONE
             if way > 0 and not slow and (s["classes"] >> track["class_id"]) & 1 != 0:
-                entry_begin(entry, crossing, speed_mps, speed_sd_mps)
+                entry_begin(entry, crossing, track)
                 entry["doubt"] = doubt(track, clock, entry["entered_s"], 0.0, 0.0)
         elif entry["stage"] == NONE or (way < 0 and s["line"]["has_flow"] != 0):
             continue

@@ -101,6 +101,7 @@ class Course:
     left: list[float] = field(default_factory=lambda: [math.nan] * 4)
     pull: float = 0.0
     pull_keep: float = 1.0
+    way_m: float = 0.0
     start: tuple[float, float] | None = None
     strikes: int = 0
     class_id: int = 0
@@ -140,7 +141,9 @@ def course_predict(course, dt_s):
     ).T
     gained = constants.FADE_S * (1 - math.exp(-dt_s / constants.FADE_S))
     heading = course.x[2] + course.x[5] * gained / 2
-    course.x = moved(course.x, dt_s)
+    before, course.x = course.x, moved(course.x, dt_s)
+    gone = (course.x - before)[:2] @ [math.cos(heading), math.sin(heading)]
+    course.way_m = min(constants.WAY_MOST_M, course.way_m + float(gone))
     accel_sd = constants.ACCEL_SD * np.clip((course.pull / constants.PULL) ** 2, 1, constants.PULL_MOST)
     noise = course_noise(course.x[3], accel_sd, math.cos(heading), math.sin(heading), dt_s)
     course.p = jacobian @ course.p @ jacobian.T + noise
@@ -237,7 +240,8 @@ def course_measure(course, camera, box, doubt, settings):
         lose(course)
         return
     course_learn(course, box, doubt, settings)
-    if course.x[3] < -max(limits.BACKWARDS_MPS, limits.SPEED_SDS * math.sqrt(course.p[3, 3])):
+    fast = max(limits.BACKWARDS_MPS, limits.SPEED_SDS * math.sqrt(course.p[3, 3]))
+    if course.way_m < 0 and course.x[3] < -fast:
         course_turn_round(course)
     course.seen = course.x.copy()
 
@@ -268,6 +272,7 @@ def course_turn_round(course):
     other = np.diag([1, 1, 1, -1, -1, 1, 1, 1, 1]).astype(float)
     course.x = other @ course.x + [0, 0, math.pi, 0, 0, 0, 0, 0, 0]
     course.p = other @ course.p @ other
+    course.way_m = 0.0
 
 
 def course_size(course, class_id):
@@ -319,6 +324,7 @@ def course_begin(course, camera, box, class_id, x, y, settings):
     course.x, course.p = np.zeros(9), np.zeros((9, 9))
     course_size(course, class_id)
     course.x[:4] = *here, math.atan2(y.mean[1], x.mean[1]), speed
+    course.way_m = 0.0
     course.phase = CUBOID if settings["has_pose"] else POINT
     if course.phase == CUBOID and not course_place(course, camera, box, settings):
         course.phase = NONE

@@ -9,6 +9,7 @@ from naive_rules import speed_at, wanted
 from naive_signals import is_unclear, red_seen_until, state_at, stops_traffic, unclear_reason
 from naive_standing import doubt, judgement_of
 
+from kernels.crossing import SPEED_BACK_S
 from kernels.records import ENDED, REASONS
 from kernels.red import COMPLETE, ENTERED, FRESH, LEGAL_TURN, LINGER_S, LOST, NONE, SECOND, STOP, TOLD_S
 
@@ -67,8 +68,7 @@ def entry_begin(steps, lines):
         return Entry()
     step, s = steps[passed[-1]], lines[0]
     crossed = step.crossed[0]
-    speed_mps, _ = speed_at(step.track, crossed.time_s, float(s["scale_sd"]))
-    if crossed.way < 0 or speed_mps < s["speed_min_mps"] or not wanted(s, step.track):
+    if crossed.way < 0 or speed_of(step, s)["speed_mps"] < s["speed_min_mps"] or not wanted(s, step.track):
         return Entry()
     left_s = crossed.left_s if crossed.left_s - crossed.time_s > LINGER_S else crossed.time_s
     return Entry(FRESH, passed[-1], crossed.time_s, left_s, steps=steps)
@@ -168,9 +168,12 @@ def entry_reason(entry, limits):
     return found or doubt(then.track, then.clock, entry.entered_s, 0.0, 0.0)
 
 
-def speed_of(entry, s):
-    found = speed_at(entry.steps[entry.began].track, entry.entered_s, float(s["scale_sd"]))
-    return dict(zip(("speed_mps", "speed_sd_mps"), found, strict=True))
+def speed_of(step, s):
+    """The speed at the passage: told from a row soon after it, else that of its own row."""
+    crossed = step.crossed[0]
+    late = step.time_s - crossed.time_s > SPEED_BACK_S
+    speeds = crossed.speed if late else speed_at(step.track, crossed.time_s, float(s["scale_sd"]))
+    return dict(zip(("speed_mps", "speed_sd_mps"), speeds, strict=True))
 
 
 def red_light_step(tracks, clock, signals, settings, memory):
@@ -192,7 +195,7 @@ def red_light_step(tracks, clock, signals, settings, memory):
         if not reason and entry.path == STOP and s["exits"] in (2, 3):
             reason = TRUNCATED
         row = {"time_s": entry.entered_s, "track_id": int(track["id"]), "class_id": int(track["class_id"])}
-        row |= {"score": float(track["score"])} | speed_of(entry, s)
+        row |= {"score": float(track["score"])} | speed_of(entry.steps[entry.began], s)
         row |= {"red_s": entry.red_s, "margin_s": entry.red_s - s["grace_s"]}
         row |= {"signal_sd_s": entry.sd_s, "line": int(s["index"]), "signal": int(s["signal"])}
         row |= {"signal_state": entry.colour, "judgement": judgement_of(reason), "reason": reason}

@@ -83,6 +83,7 @@ def same_course(ours: np.ndarray, twin: naive.Course) -> None:
     assert np.allclose(ours["p"], twin.p, rtol=1e-5, atol=1e-6)
     assert np.allclose(ours["variance"], twin.variance)
     assert ours["phase"] == twin.phase
+    assert ours["way_m"] == pytest.approx(twin.way_m, abs=1e-6)
 
 
 def test_a_step_of_the_fit_like_its_twin():
@@ -259,6 +260,27 @@ def test_who_reverses_is_headed_the_way_it_travels():
     coursebox.course_turn_round(ours)
     assert (ours["x"][course.V], ours["x"][course.A]) == (3.0, 0.5)
     assert ours["x"][course.TURN] == pytest.approx(heading + math.pi)
+
+
+def test_who_brakes_hard_to_a_stand_keeps_its_front_and_who_then_reverses_too():
+    course_m = [(2.5, 0.0), (2.5, -4.0), (3.0, 0.0), (2.0, -1.5)]
+    for seed in range(4):
+        one = drive("car", (4.6, 1.8, 1.5), (1.0, 60.0), -math.pi / 2, 10.0, course_m)
+        rows, _ = watch(pinhole(), one, Jitter(np.random.default_rng(seed)))
+        assert (rows[40:]["front_y_m"] < rows[40:]["rear_y_m"] - 2.0).all()
+
+
+def test_who_has_gone_further_back_than_ahead_was_headed_the_other_way():
+    for way_m, turned in ((-0.5, True), (0.5, False)):
+        ours, twin = some_course(np.random.default_rng(6))
+        camera = pinhole()
+        settings = Tracker(WIDTH_PX, HEIGHT_PX, to_road(camera), {}, 0.01).settings[0]
+        twin.x[course.V], twin.way_m, twin.p = -3.0, way_m, 0.001 * np.eye(9)
+        ours["x"], ours["way_m"], ours["p"] = twin.x, way_m, twin.p
+        assert coursebox.course_look(ours, camera)
+        box = np.array(ours["outline"]["edge"])
+        coursebox.course_measure(ours, camera, box, 1.0, settings)
+        assert (ours["x"][course.V] > 0.0) == turned
 
 
 def test_before_a_heading_is_known_front_and_rear_are_the_foot_point():
