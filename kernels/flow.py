@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from kernels._jit import kernel
-from kernels.footprint import LENGTH_MIN_M, zone_share
+from kernels.footprint import zone_share
 
 #: Pieces of a window.
 PIECES = 32
@@ -31,6 +31,8 @@ FLOW = np.dtype(
 
 #: How long a road user is whose length was not measured, by class: common vehicles.
 LENGTHS_M = (4.5, 12.0, 9.0, 2.2, 1.8, 0.5)
+#: The shortest of each class; what is measured shorter is half hidden: in a queue only the front shows.
+SHORTEST_M = (3.3, 6.0, 4.8, 1.6, 1.3, 0.3)
 
 
 @kernel
@@ -56,9 +58,9 @@ def flow_pass(flow, passed_s, window_s):
 
 @kernel
 def length_of(track):
-    """Return the length of a road user in m: from its front to its rear, else as common in its class."""
+    """Return the length of a road user in m: from its front to its rear where that is all of it, else the common."""
     length = math.hypot(track["front_x_m"] - track["rear_x_m"], track["front_y_m"] - track["rear_y_m"])
-    return length if length >= LENGTH_MIN_M else LENGTHS_M[track["class_id"]]
+    return length if length >= SHORTEST_M[track["class_id"]] else LENGTHS_M[track["class_id"]]
 
 
 @kernel

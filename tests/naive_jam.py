@@ -12,6 +12,7 @@ from naive_watch import Watch, watch_frame, watch_reset
 from kernels.records import CLASSES, SIGNAL_STATES
 
 PIECES = 32
+LEAST_M = {"car": 3.3, "bus": 6.0, "truck": 4.8, "motorcycle": 1.6, "bicycle": 1.3, "person": 0.3}
 USUAL_M = {"car": 4.5, "bus": 12.0, "truck": 9.0, "motorcycle": 2.2, "bicycle": 1.8, "person": 0.5}
 
 
@@ -30,11 +31,12 @@ def flow_pass(moments, passed_s, window_s):
 
 
 def length_of(track):
-    """Front to rear, or the usual."""
+    """Front to rear, or the usual where nobody of its class is so short."""
     apart = math.dist(
         (float(track["front_x_m"]), float(track["front_y_m"])), (float(track["rear_x_m"]), float(track["rear_y_m"]))
     )
-    return apart if apart >= 0.3 else USUAL_M[CLASSES[int(track["class_id"])]]
+    name = CLASSES[int(track["class_id"])]
+    return USUAL_M[name] if apart < LEAST_M[name] else apart
 
 
 def flow_add(moments, zone, track, rectangle, passed_s):

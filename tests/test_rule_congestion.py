@@ -165,6 +165,13 @@ def test_a_zone_is_occupied_for_as_long_as_it_is_covered():
     assert events["occupancy"][0] == pytest.approx((4.5 + 2.0) / 8.0, abs=0.1)
 
 
+def test_a_car_of_which_only_the_front_shows_is_as_long_as_usual():
+    """In a queue the rest of it is hidden: 2 m are no car."""
+    whole, cut = flow(judge(), 60.0, *JAM), flow(judge(), 60.0, *JAM, length=2.0)
+    assert len(whole) == len(cut) == 1
+    assert cut["occupancy"] == pytest.approx(whole["occupancy"], abs=0.04)
+
+
 def test_without_front_and_rear_the_usual_length_stands_in():
     same = flow(judge(), 60.0, *JAM, length=0.0)
     assert len(same) == 1
