@@ -228,17 +228,22 @@ def driver_step(own, nearest, s, track, clock):
 
 @kernel
 def room_at(driver, since_s):
-    """Return (way to the crosswalk m, speed m/s, its deviation, whether seen by then) of a driver at a moment.
+    """Return (way to the crosswalk m, speed m/s, its deviation, whether known by then) of a driver at a moment.
 
-    Of the first place kept from then on, so the way is rather too short than too long; NaN where there is none.
+    Of the first place with a speed kept from then on, so the way is rather too short than too long; NaN where there is
+    none. A driver first seen later was further away, so who could stop from there could have stopped before.
     """
-    oldest = max(driver["n"] - DRIVER_KEEP, 0)
-    for i in range(oldest, driver["n"]):
+    known = False
+    for i in range(max(driver["n"] - DRIVER_KEEP, 0), driver["n"]):
         k = i % DRIVER_KEEP
-        if driver["at_s"][k] >= since_s and driver["at_s"][k] <= driver["entered_s"]:
+        at_s, speed = driver["at_s"][k], driver["speed"][k]
+        if speed != speed or at_s > driver["entered_s"]:
+            continue
+        known = known or at_s <= since_s
+        if at_s >= since_s:
             way = math.hypot(driver["x"][k] - driver["entry_x"], driver["y"][k] - driver["entry_y"])
-            return way, driver["speed"][k], driver["speed_sd"][k], i > oldest or driver["at_s"][k] <= since_s
-    return 0.0, math.nan, math.nan, oldest < driver["n"] and driver["at_s"][oldest % DRIVER_KEEP] <= since_s
+            return way, speed, driver["speed_sd"][k], known
+    return 0.0, math.nan, math.nan, known
 
 
 @kernel

@@ -161,12 +161,13 @@ def driver_step(memory, s, track, clock):
 
 def room_at(driver, since_s):
     """The first place kept between the walker's entry and the driver's."""
-    kept = driver.kept[-64:]
-    seen = bool(kept) and kept[0][0] <= since_s
-    for k, (at, front, speed, sd) in enumerate(kept):
-        if since_s <= at <= driver.entered_s:
-            return abs(front - driver.entry), speed, sd, seen or k > 0
-    return 0.0, math.nan, math.nan, seen
+    kept = [one for one in driver.kept[-64:] if not math.isnan(one[2]) and one[0] <= driver.entered_s]
+    seen = any(one[0] <= since_s for one in kept)
+    later = [one for one in kept if one[0] >= since_s]
+    if not later:
+        return 0.0, math.nan, math.nan, seen
+    _, front, speed, sd = later[0]
+    return abs(front - driver.entry), speed, sd, seen
 
 
 def nearest_offer(driver, walker, pet_s, first, displaced):
