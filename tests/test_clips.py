@@ -24,8 +24,8 @@ def scores(shared: Path) -> dict[str, clips.Score]:
     return {clip: clips.score(shared, clip) for clip in (*clips.LABELLED, clips.STRAIGHT_DOWN)}
 
 
-#: The level reached, by clip: true crossings found, and most events that match none. At Pentonville the network sees six
-#: sevenths of a bus until just before the line; the middle of what it sees crosses a second before that of the bus.
+#: The level reached, by clip: true crossings found, and most events that match none. At Pentonville the network sees
+#: six sevenths of a bus until just before the line; the middle of what it sees crosses a second before that of the bus.
 LEVEL = {
     "tfl_blackfriars_jun.mp4": (7, 3),
     "tfl_blackfriars_jul.mp4": (1, 0),
