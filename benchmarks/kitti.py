@@ -72,7 +72,7 @@ def peers() -> tuple[dict[str, tuple[Runner, list]], dict[str, str]]:
 def run() -> dict[str, Any]:
     """Print the table; passed where ours leads in HOTA and IDF1 and switches least, best against best at 10 Hz."""
     if importlib.util.find_spec("trackeval") is None or not FOLDER.exists():
-        print(f"not run: needs trackeval (pip install trackeval) and the sequences in {FOLDER}")
+        print(f"not run: needs trackeval (make peers) and the sequences in {FOLDER}")
         return {"passed": True, "skipped": "trackeval or the sequences are absent"}
     others, versions = peers()
     versions["trackeval"] = importlib.metadata.version("trackeval")

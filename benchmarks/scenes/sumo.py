@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 #: What to say where it is not installed.
-MISSING = "Eclipse SUMO is not installed; pip install eclipse-sumo libsumo"
+MISSING = "Eclipse SUMO is not installed; install it with: make peers"
 FCD = "fcd.csv"
 SIGNALS = "states.xml"
 _ATTRIBUTES = "id,x,y,angle,type,speed,pos,lane,edge"
