@@ -15,7 +15,7 @@ from standrows import SCALE, RoadJudge, box, ended, road_row, road_scene
 
 from kernels.records import TRACK
 
-sumo = pytest.importorskip("sumo", reason="SUMO is not installed: pip install eclipse-sumo")
+sumo = pytest.importorskip("sumo", reason="SUMO is not installed: make peers")
 
 SECONDS, PERIOD_S, STEP_S = 360, 120, 0.2
 LOOP_M, LOOP_LENGTH_M = 200.0, 0.02  # a loop of SUMO is a point
