@@ -22,8 +22,6 @@ from kernels.records import (
     VIOLATION,
 )  # fmt: skip
 
-pytestmark = pytest.mark.kernels
-
 LINES = {"stop": line_row(40, 100, 160, 100, (0, 1)), "clear": line_row(40, 150, 160, 150)}
 #: A track that starts at y = 52.5 px with 50 px/s is over the stop line at 0.95 s and over the clear line at 1.95 s.
 STOP_S, CLEAR_S = 0.95, 1.95

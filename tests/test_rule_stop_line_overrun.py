@@ -22,8 +22,6 @@ from kernels.records import (
     VIOLATION,
 )  # fmt: skip
 
-pytestmark = pytest.mark.kernels
-
 #: The stop line is at y = 20 m; the red that most tests use lasts from 0 to 30 s.
 RED = (("red", 0.0), ("green", 30.0))
 LENGTH_M = 4.0

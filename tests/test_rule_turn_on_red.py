@@ -22,8 +22,6 @@ from kernels.records import (
     VIOLATION,
 )  # fmt: skip
 
-pytestmark = pytest.mark.kernels
-
 LINES = {
     "stop": road_line(5, 20, 15, 20, (0, 1)),
     "right": road_line(20, 22, 20, 32, (1, 0)),
