@@ -5,10 +5,11 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
 READY := $(VENV)/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: help demo test check bench setup peers format lock clean
+.PHONY: help demo test check bench setup install peers format lock clean
 
 help:
 	@echo "make demo    set up .venv and run the main job on a rendered junction"
@@ -22,13 +23,18 @@ help:
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt
+install: $(INSTALLED)
+
+$(READY): $(INSTALLED)
+	$(BIN)/python -m kernels.warm
+	@touch $@
+
+$(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 with venv was found; on Debian: apt-get install python3-venv; \
 or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --only-binary :all: --require-hashes -r constraints.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
-	$(BIN)/python -m kernels.warm
 	@touch $@
 
 demo: $(READY)
@@ -37,7 +43,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
-check: $(READY)
+check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -46,7 +52,7 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks overhead
 
-peers: $(READY)
+peers: $(INSTALLED)
 	$(BIN)/python -m pip freeze --exclude-editable >$(VENV)/pinned.txt
 	$(PIP) install --quiet --only-binary :all: --constraint $(VENV)/pinned.txt --no-build-isolation -e '.[formats,scenes]'
 	$(PIP) install --quiet --only-binary :all: --no-deps 'trackeval>=1.3,<2'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -16,7 +17,14 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).resolve().parent.parent
 
 # The first call of a kernel compiles it, so a deadline per example would fail on a cold cache.
-settings.register_profile("gantry", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+# Where the kernels' tests run once more in another mode, the mode is what is tried, and fewer examples do.
+settings.register_profile(
+    "gantry",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    max_examples=25 if {"NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK"} & os.environ.keys() else 100,
+)
 settings.load_profile("gantry")
 
 
