@@ -1,7 +1,7 @@
 """How benchmarks measure and judge: contestants in turn (A B A B), CPU time of their thread, medians, budgets.
 
-The machine may be shared and its speed may drift, so that times of two runs say little. Contestants therefore run in the
-same rounds, and a ratio is the median of the rounds' ratios. CPU time of the calling thread is counted, never the
+The machine may be shared and its speed may drift, so that times of two runs say little. Contestants therefore run in
+the same rounds, and a ratio is the median of the rounds' ratios. CPU time of the calling thread is counted, never the
 clock on the wall: contestants that would start threads are held to one.
 """
 
@@ -129,7 +129,7 @@ def judge(figure: Figure, limit: Mapping[str, Any] | None, machine: str = "") ->
     gates = limit.get("machine", machine) == machine
     if figure.value is None:
         return Figure(**{**asdict(figure), "target": target, "passed": None, "gates": gates})
-    passed = figure.value >= least if least is not None else figure.value <= most
+    passed = figure.value >= least if least is not None else figure.value <= float(most or 0)
     return Figure(**{**asdict(figure), "target": target, "passed": bool(passed), "gates": gates})
 
 

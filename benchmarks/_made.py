@@ -61,19 +61,23 @@ def back_and_forth(n: int) -> Iterator[int]:
 def head_answer(objects: int = 50, candidates: int = 8, seed: int = 2) -> np.ndarray:
     """Return the answer f4[84, 8400] of a YOLOv8-like network to a 640x640 picture with `objects` objects.
 
-    Each object has `candidates` overlapping boxes, as networks have them; the other cells hold low scores.
+    Each object has `candidates` overlapping boxes from neighbouring cells of the finest grid (80x80 cells of 8 px, as
+    objects of 15 to 60 px have them); the other cells hold low scores.
     """
     rng = np.random.default_rng(seed)
     raw = np.zeros((4 + CLASSES, CELLS), np.float32)
     raw[:2] = rng.uniform(0, 640, (2, CELLS))
     raw[2:4] = rng.uniform(8, 200, (2, CELLS))
     raw[4:] = rng.uniform(0.0, 0.02, (CLASSES, CELLS)) ** 2
-    at = rng.permutation(CELLS)[: objects * candidates].reshape(objects, candidates)
-    for row in at:
-        middle, size = rng.uniform(20, 620, 2), rng.uniform(15, 60, 2)
-        raw[:2, row] = middle[:, None] + rng.normal(0, 1.0, (2, candidates))
-        raw[2:4, row] = size[:, None] + rng.normal(0, 1.0, (2, candidates))
-        raw[4 + rng.choice(ROAD_CLASSES), row] = np.linspace(0.9, 0.35, candidates)
+    near = np.array([(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1) if (x, y) != (1, 1)])[:candidates]
+    places = rng.permutation(24 * 24)[:objects]
+    for place in places:
+        column, line = 4 + 3 * (place % 24), 4 + 3 * (place // 24)
+        row = (line + near[:, 1]) * 80 + column + near[:, 0]
+        middle, size = 8.0 * np.array([column, line]) + 4.0, rng.uniform(15, 60, 2)
+        raw[:2, row] = middle[:, None] + rng.normal(0, 1.0, (2, len(near)))
+        raw[2:4, row] = size[:, None] + rng.normal(0, 1.0, (2, len(near)))
+        raw[4 + rng.choice(ROAD_CLASSES), row] = rng.permutation(np.linspace(0.9, 0.35, len(near)))
     return raw
 
 

@@ -47,10 +47,11 @@ def to_float(frame: av.VideoFrame) -> tuple[Callable[[], None], np.ndarray]:
     fit, slot = fitted(frame, "rgb")
     batch = np.empty((3, SIDE_PX, SIDE_PX), np.float32)
     gain, bias = np.full(3, 1 / 255, np.float32), np.zeros(3, np.float32)
+    blank = np.zeros((3, SIDE_PX), np.uint8)
 
     def make() -> None:
         fit()
-        normalise(slot, gain, bias, batch)
+        normalise(slot, gain, bias, 114, blank, batch)
 
     return make, batch
 

@@ -158,4 +158,3 @@ def run(peers: bool = False, rounds: int = ROUNDS) -> dict[str, Any]:
     figures["array arguments a frame"] = Figure(float(bare_lane.arguments), "arrays", 1)
     figures["memory grown in 1,000 frames"] = Figure(grown / 1024, "KiB", FRAMES, "what the interpreter keeps")
     return outcome("kernels", figures, rules=site_text().count("[[camera.c.rule]]"))
-

@@ -26,7 +26,8 @@ from vision.demo.world import build_world
 from vision.detect.providers import choose
 from vision.detect.session import Detector
 from vision.frame import FitSpec, Frame, place
-from vision.pipeline import CameraPath, Counts, run as run_pipeline
+from vision.pipeline import CameraPath, Counts
+from vision.pipeline import run as run_pipeline
 from vision.record.context import rule_entries
 from vision.record.header import make_header
 from vision.record.store import RecordWriter
@@ -139,7 +140,8 @@ def one_run(folder: Path, detector: Detector, streams: int, frames_per_s: float 
     for path in paths:
         path.sink.close()  # type: ignore[attr-defined]
     spent_s = marks["ended_s"] - marks["began_s"]
-    return Run(marks["frames"] / spent_s, marks["spent_s"] / marks["frames"], ages[waiting:], marks["memory_mb"], counts)
+    frames, memory = marks["frames"], marks["memory_mb"]
+    return Run(frames / spent_s, marks["spent_s"] / frames, ages[waiting:], memory, counts)
 
 
 def run(streams: tuple[int, ...] = STREAMS) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """How many bytes does an event take, and how many a stored sample of a track?
 
-Events are written by the lane of `kernels` (50 road users, eight counts, eight loops) through the record store; the file
-is weighed without its header. Track samples are those of the same minute, as `gantry replay --tracks` stores them: exact
-to a tenth of a pixel and a microsecond. Others are recorded: what DeepStream sends of an object and frame as JSON, what
-Frigate keeps of an event.
+Events are written by the lane of `kernels` (50 road users, eight counts, eight loops) through the record store; the
+file is weighed without its header. Track samples are those of the same minute, as `gantry replay --tracks` stores them:
+exact to a tenth of a pixel and a microsecond. Others are recorded: what DeepStream sends of an object and frame as
+JSON, what Frigate keeps of an event.
 """
 
 from __future__ import annotations

@@ -38,8 +38,9 @@ def scene() -> Any:
     lines, zones = np.zeros(1, LINE), np.zeros(1, ZONE)
     ends, corners = np.array([[300.0, 600.0], [1600.0, 620.0]]), np.array(
         [[500.0, 400.0], [1400.0, 400.0], [1500.0, 900.0], [400.0, 900.0]])  # fmt: skip
-    for unit, (a, b) in (("px", ends), ("m", transform(TO_ROAD, ends))):
-        lines[f"x1_{unit}"], lines[f"y1_{unit}"], lines[f"x2_{unit}"], lines[f"y2_{unit}"] = *a, *b
+    for unit, points in (("px", ends), ("m", transform(TO_ROAD, ends))):
+        for end, point in zip("12", points, strict=True):
+            lines[f"x{end}_{unit}"], lines[f"y{end}_{unit}"] = point
     lines["ny"], lines["ny_m"], lines["has_flow"] = 1.0, 1.0, 1
     zones["px"][0, :4], zones["m"][0, :4], zones["n"] = corners, transform(TO_ROAD, corners), 4
     zones["flow_y"], zones["flow_y_m"] = 1.0, 1.0
