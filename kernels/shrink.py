@@ -3,7 +3,7 @@
 Every output sample is the plain mean of k x k samples, which `pixels` reaches for any size by weights. Here the means
 are sums that nothing rounds before the last step, and every pass is a loop that the compiler vectorises: k rows are
 added, then k neighbours. Chroma at half size needs 3:2 for k = 3 (each output is two thirds of one sample and a third
-of the next) and nothing for k = 2. All sums of a picture are k * k times the mean, so colour is converted from sums too.
+of the next) and nothing for k = 2. All sums of a picture are k * k times the mean: colour is converted from sums too.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def colour_row(sums, matrix, red, green, blue):
 def shrink_colour(y, u, v, k, matrix, wide, sums, left, top, height, red, green, blue):
     """Shrink 4:2:0 planes u1[h, line] by k and convert them into `height` rows of red, green and blue u1[H, W].
 
-    The picture begins at (left, top). wide u2[2, k * width] and sums u2[3, width] are scratch, matrix is `sum_matrix` of
-    k. One row at a time, so that all but the source stays in the nearest cache.
+    The picture begins at (left, top). wide u2[2, k * width] and sums u2[3, width] are scratch, matrix is `sum_matrix`
+    of k. One row at a time, so that all but the source stays in the nearest cache.
     """
     luma, half = wide[0], wide[1][: sums.shape[1] * k // 2]
     for row in range(height):

@@ -27,8 +27,8 @@ def warm_tracker() -> None:
     xyxy_px = np.array([[10, 10, 30, 30], [12, 12, 32, 32]], np.float32)
     tracker.tracker_step(
         slots,
-        settings[0],
-        np.zeros(1, CLOCK)[0],
+        settings,
+        np.zeros(1, CLOCK),
         np.ones(1, np.uint32),
         xyxy_px,
         np.array([0.9, 0.8], np.float32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import tomllib
@@ -24,7 +25,7 @@ def test_contestants_take_turns() -> None:
     order: list[str] = []
     spent = _bench.contest({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=3, turn_s=1e-7)
     assert "".join(order[:4]) == "aabb"  # to warm up
-    turns = [order[4]] + [now for before, now in zip(order[4:], order[5:], strict=False) if now != before]
+    turns = [order[4]] + [now for before, now in itertools.pairwise(order[4:]) if now != before]
     assert turns == ["a", "b"] * 3
     assert [len(timing.rounds_us) for timing in spent.values()] == [3, 3]
 
