@@ -27,8 +27,8 @@ from vision.decode.fit import Fitter
 from vision.decode.reader import decode_frames
 from vision.frame import FitSpec
 
-FRAMES, SHORT = 150, 2
-ROUNDS = 5
+FRAMES, SHORT = 60, 2
+ROUNDS = 12
 SPEC = FitSpec(640, 640, "i420")
 
 

@@ -70,8 +70,8 @@ class Bare:
 
     @property
     def arguments(self) -> int:
-        """How many arrays a frame's calls are given: eleven for the tracker, five for each rule."""
-        return 11 + 5 * len(self.prepared)
+        """How many arrays a frame's calls are given: thirteen for the tracker, five for each rule."""
+        return 13 + 5 * len(self.prepared)
 
     def track(self) -> None:
         """Run the tracker alone."""
