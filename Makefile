@@ -15,7 +15,7 @@ help:
 	@echo "make demo    set up .venv and run the main job on a rendered junction"
 	@echo "make test    set up .venv and run the tests"
 	@echo "make check   lint, format, types and import contracts"
-	@echo "make bench   what a frame costs beyond decode and inference"
+	@echo "make bench   every question of speed, beside the peers that are installed"
 	@echo "make peers   add programs of others that tests and benchmarks hold us against"
 	@echo "make format  format the sources in place"
 	@echo "make lock    resolve constraints.txt anew (needs uv)"
@@ -50,12 +50,12 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks overhead
+	$(BIN)/python -m benchmarks --peers
 
 peers: $(INSTALLED)
 	$(BIN)/python -m pip freeze --exclude-editable >$(VENV)/pinned.txt
-	$(PIP) install --quiet --only-binary :all: --constraint $(VENV)/pinned.txt --no-build-isolation -e '.[formats,scenes]'
-	$(PIP) install --quiet --only-binary :all: --no-deps 'trackeval>=1.3,<2'
+	$(PIP) install --quiet --only-binary :all: --constraint $(VENV)/pinned.txt --no-build-isolation -e '.[formats,scenes,peers]'
+	$(PIP) install --quiet --only-binary :all: --no-deps 'trackeval>=1.3,<2' 'trackers>=2.6,<3'
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

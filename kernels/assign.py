@@ -21,13 +21,11 @@ def assign(cost, n, m, gate, column_of, row_of, work, index):
     """
     column_of[:n] = -1
     row_of[:m] = -1
+    count_pairs(cost, n, m, gate, index)
     row_label = index[0]
-    column_label = index[1]
-    row_label[:n] = -1
-    column_label[:m] = -1
     pairs = 0
     for seed in range(n):
-        if row_label[seed] >= 0:
+        if row_label[seed] >= -1:  # of another seed's component, or without a column
             continue
         rows, columns = component(cost, n, m, gate, seed, index)
         if columns == 0:
@@ -44,10 +42,30 @@ def assign(cost, n, m, gate, column_of, row_of, work, index):
 
 
 @kernel
+def count_pairs(cost, n, m, gate, index):
+    """Label each row (index[0]) and column (index[1]) with -1 less how many of the other side are below the gate."""
+    row_label, column_label = index[0], index[1]
+    column_label[:m] = -1
+    for row in range(n):
+        prices = cost[row]
+        count = np.int32(0)
+        for column in range(m):
+            below = np.int32(prices[column] < gate)
+            count = np.int32(count + below)
+            column_label[column] = np.int32(column_label[column] - below)
+        row_label[row] = -1 - count
+
+
+@kernel
 def component(cost, n, m, gate, seed, index):
-    """Collect the rows (index[2]) and columns (index[3]) connected to row `seed`; return how many of each."""
+    """Collect the rows (index[2]) and columns (index[3]) connected to row `seed`; return how many of each.
+
+    Labels are those of `count_pairs`; those that are collected become `seed`. As it is known how many of the other side
+    each has, a search ends with the last of them.
+    """
     row_label, column_label, rows, columns = index[0], index[1], index[2], index[3]
-    rows[0] = seed
+    of_row, of_column = index[4], index[5]
+    rows[0], of_row[0] = seed, -1 - row_label[seed]
     row_label[seed] = seed
     n_rows = 1
     n_columns = 0
@@ -55,21 +73,29 @@ def component(cost, n, m, gate, seed, index):
     done_columns = 0
     while done_rows < n_rows or done_columns < n_columns:
         if done_rows < n_rows:
-            row = rows[done_rows]
+            row, left = rows[done_rows], of_row[done_rows]
             done_rows += 1
-            for column in range(m):
-                if column_label[column] < 0 and cost[row, column] < gate:
-                    column_label[column] = seed
-                    columns[n_columns] = column
-                    n_columns += 1
+            column = 0
+            while left > 0 and column < m:
+                if cost[row, column] < gate:
+                    left -= 1
+                    if column_label[column] < 0:
+                        columns[n_columns], of_column[n_columns] = column, -1 - column_label[column]
+                        column_label[column] = seed
+                        n_columns += 1
+                column += 1
         else:
-            column = columns[done_columns]
+            column, left = columns[done_columns], of_column[done_columns]
             done_columns += 1
-            for row in range(n):
-                if row_label[row] < 0 and cost[row, column] < gate:
-                    row_label[row] = seed
-                    rows[n_rows] = row
-                    n_rows += 1
+            row = 0
+            while left > 0 and row < n:
+                if cost[row, column] < gate:
+                    left -= 1
+                    if row_label[row] < 0:
+                        rows[n_rows], of_row[n_rows] = row, -1 - row_label[row]
+                        row_label[row] = seed
+                        n_rows += 1
+                row += 1
     return n_rows, n_columns
 
 

@@ -33,6 +33,8 @@ GROUP_OF = np.array([GROUPS[name] for name in CLASSES], np.int8)
 SIDE_MIN_PX = 1.0
 
 _BLOCK = 128
+#: The lower half of a key: what is left of it after a candidate's number.
+_LAST = (1 << 31) - 1
 
 
 @kernel
@@ -82,19 +84,30 @@ def yolox_head(raw, cells, decoded, used, ours, score_min, xyxy_px, score, class
 
 
 @kernel
-def yolov8_head(raw, used, ours, score_min, xyxy_px, score, class_id):
-    """Read columns f4[4 + c, n] as YOLOv8 and YOLOv11 export them: middle and size in px, class scores 0..1."""
-    n = 0
+def strong_in(values, score_min):
+    """Return how many of values f4[n] are not below score_min; NaN is not.
+
+    Nearly all cells are empty: counting is a loop without branches, many cells at once.
+    """
+    hits = np.int32(0)
+    for i in range(values.shape[0]):
+        hits = np.int32(hits + np.int32(not values[i] < score_min))
+    return hits
+
+
+@kernel
+def best_of_cells(raw, used, score_min, score, kind):
+    """Write the best class score of each column of raw f4[4 + c, n] and which of `used` it is; -1 where all are below.
+
+    Returns 0, or why the output cannot be used.
+    """
+    cells = raw.shape[1]
+    score[:cells] = np.float32(-1.0)
     for k in range(used.shape[0]):
         row = 4 + used[k]
-        for start in range(0, raw.shape[1], _BLOCK):
-            stop = min(start + _BLOCK, raw.shape[1])
-            # Nearly all cells are empty: counting a block's hits is a loop without branches, many cells at once.
-            values = raw[row, start:stop]
-            hits = 0
-            for i in range(values.shape[0]):
-                hits += not values[i] < score_min
-            if hits == 0:
+        for start in range(0, cells, _BLOCK):
+            stop = min(start + _BLOCK, cells)
+            if strong_in(raw[row, start:stop], score_min) == 0:
                 continue
             for i in range(start, stop):
                 value = raw[row, i]
@@ -104,18 +117,32 @@ def yolov8_head(raw, used, ours, score_min, xyxy_px, score, class_id):
                     return NOT_FINITE
                 if value > SCORE_MAX:
                     return BAD_SCORE
-                best = k
-                for other in range(used.shape[0]):
-                    rival = raw[4 + used[other], i]
-                    if rival > value or (rival == value and other < k):
-                        best = other
-                        break
-                if best != k:  # counted there
-                    continue
-                if not put_middle(raw[0, i], raw[1, i], raw[2, i], raw[3, i], n, xyxy_px):
-                    return NOT_FINITE
-                score[n], class_id[n] = value, ours[k]
-                n += 1
+                if value > score[i]:
+                    score[i], kind[i] = value, k
+    return 0
+
+
+@kernel
+def yolov8_head(raw, used, ours, score_min, xyxy_px, score, class_id):
+    """Read columns f4[4 + c, n] as YOLOv8 and YOLOv11 export them: middle and size in px, class scores 0..1.
+
+    `score` and `class_id` first hold the best of every column, then those that are strong enough, moved together.
+    """
+    wrong = best_of_cells(raw, used, score_min, score, class_id)
+    if wrong != 0:
+        return wrong
+    n = 0
+    for start in range(0, raw.shape[1], _BLOCK):
+        stop = min(start + _BLOCK, raw.shape[1])
+        if strong_in(score[start:stop], score_min) == 0:
+            continue
+        for i in range(start, stop):
+            if score[i] < score_min:
+                continue
+            if not put_middle(raw[0, i], raw[1, i], raw[2, i], raw[3, i], n, xyxy_px):
+                return NOT_FINITE
+            score[n], class_id[n] = score[i], ours[class_id[i]]
+            n += 1
     return n
 
 
@@ -181,41 +208,43 @@ def rows_head(boxes, scores, labels, ours_of, score_min, xyxy_px, score, class_i
 
 
 @kernel
-def worse(score, a, b):
-    """Say whether candidate a ranks behind b: by score, then by number, so that the order is always the same."""
-    return score[a] < score[b] or (score[a] == score[b] and a > b)
-
-
-@kernel
-def sink(score, order, top, n):
-    """Let the entry at `top` of the heap order[:n] sink below every worse one."""
-    moving = order[top]
+def sink(keys, top, n):
+    """Let the key at `top` of the heap keys[:n] sink below every smaller one."""
+    moving = keys[top]
     while 2 * top + 1 < n:
         child = 2 * top + 1
-        if child + 1 < n and worse(score, order[child + 1], order[child]):
+        if child + 1 < n and keys[child + 1] < keys[child]:
             child += 1
-        if not worse(score, order[child], moving):
+        if keys[child] >= moving:
             break
-        order[top] = order[child]
+        keys[top] = keys[child]
         top = child
-    order[top] = moving
+    keys[top] = moving
 
 
 @kernel
 def rank(score, n, order):
-    """Fill `order` i4[most] with the best of n candidates, best first, and return how many there are."""
+    """Fill `order` i8[most] with the best of n candidates, best first, and return how many there are.
+
+    By score, then by number, so that the order is always the same. Both stand in one key: the bits of floats that are
+    not negative are ordered as they are.
+    """
     kept = min(n, order.shape[0])
+    bits = score.view(np.int32)
     for i in range(kept):
-        order[i] = i
+        order[i] = np.int64(bits[i]) << 31 | (_LAST - i)
     for top in range(kept // 2 - 1, -1, -1):
-        sink(score, order, top, kept)
+        sink(order, top, kept)
     for i in range(kept, n):
-        if worse(score, order[0], i):
-            order[0] = i
-            sink(score, order, 0, kept)
+        key = np.int64(bits[i]) << 31 | (_LAST - i)
+        if key > order[0]:
+            order[0] = key
+            sink(order, 0, kept)
     for last in range(kept - 1, 0, -1):
         order[0], order[last] = order[last], order[0]
-        sink(score, order, 0, last)
+        sink(order, 0, last)
+    for i in range(kept):
+        order[i] = _LAST - (order[i] & _LAST)
     return kept
 
 
@@ -275,7 +304,7 @@ def select(
     """Turn n candidates in network px into a frame's detections in source px, best first; return how many.
 
     `frame` f8[6] holds scale x and y, offset x and y in network px, width and height of the frame in source px. Boxes
-    are clipped to the frame. With iou_max of 1 or more nothing is suppressed. `order` i4[most] is scratch.
+    are clipped to the frame. With iou_max of 1 or more nothing is suppressed. `order` i8[most] is scratch.
     """
     ranked = rank(score, n, order)
     if iou_max < 1.0:

@@ -79,23 +79,28 @@ def _whole(share: np.ndarray) -> np.ndarray:
     return np.asarray(whole + (rank < missing))
 
 
-def colour_matrix(kr: float, kb: float) -> np.ndarray:
-    """Return the fixed-point coefficients i4[6] from limited-range YUV to RGB: gain and offset of Y, then V to R, U and
-    V to G, U to B.
+def colour_factors(kr: float, kb: float) -> tuple[float, int, float, float, float, float]:
+    """Return from limited-range YUV to RGB: gain and offset of Y, then V to R, U and V to G, U to B.
 
     `kr` and `kb` are the luma weights of red and blue (ITU-R BT.601 section 2.5.1, BT.709 section 3.2).
     """
     kg = 1.0 - kr - kb
-    y_gain, c_gain, y_offset = 255 / 219, 255 / 224, 16
-    factors = (
-        y_gain,
+    c_gain = 255 / 224
+    return (
+        255 / 219,
+        16,
         2 * (1 - kr) * c_gain,
         -2 * kb * (1 - kb) / kg * c_gain,
         -2 * kr * (1 - kr) / kg * c_gain,
         2 * (1 - kb) * c_gain,
     )
-    gain, r_v, g_u, g_v, b_u = (round(factor * (1 << COLOUR_SHIFT)) for factor in factors)
-    return np.array([gain, y_offset, r_v, g_u, g_v, b_u], np.int32)
+
+
+def colour_matrix(kr: float, kb: float) -> np.ndarray:
+    """Return the fixed-point coefficients i4[6] of `colour_factors`."""
+    gain, offset, *chroma = colour_factors(kr, kb)
+    whole = [round(factor * (1 << COLOUR_SHIFT)) for factor in (gain, *chroma)]
+    return np.array([whole[0], offset, *whole[1:]], np.int32)
 
 
 @kernel

@@ -16,10 +16,14 @@ from kernels.records import ENDED, MAX_DETECTIONS, MAX_TRACKS, OBSERVED, RELINKE
 from kernels.relink import RELINK_S, join, relink_find
 from kernels.track import (
     CONFIRMED,
+    CX,
+    CY,
     FREE,
     LOST,
     PERSON,
     TENTATIVE,
+    H,
+    W,
     association_cost,
     overlap,
     publish,
@@ -32,6 +36,19 @@ from kernels.track import (
 WORK = MAX_TRACKS + MAX_DETECTIONS + 2
 #: From this multiple of `score_high` on a better score confirms a track no sooner.
 SURE = 1.5
+#: What a search area is larger by than it must be: rounding never decides.
+AREA_PX = 0.01
+
+
+@kernel
+def search_area(slot, settings):
+    """Return (left, top, right, bottom) in px outside of which no detection overlaps a track, both being widened."""
+    axis = slot["axis"]
+    w, h = max(axis[W]["x"], 1.0), max(axis[H]["x"], 1.0)
+    reach_x = 0.5 * w + 2.0 * min(2.0 * math.sqrt(axis[CX]["xx"]), settings["widen_max"] * max(w, h)) + AREA_PX
+    reach_y = 0.5 * h + 2.0 * min(2.0 * math.sqrt(axis[CY]["xx"]), settings["widen_max"] * h) + AREA_PX
+    x, y = axis[CX]["x"], axis[CY]["x"]
+    return x - reach_x, y - reach_y, x + reach_x, y + reach_y
 
 
 @kernel
@@ -55,14 +72,25 @@ def match_pass(slots, settings, columns, wanted, gate, xyxy_px, score, class_id,
             m += 1
     if n == 0 or m == 0:
         return 0
+    # Side by side, and free until the pairs are chosen.
+    x1, y1, x2, y2, near = work[0], work[1], work[2], work[3], index[0]
+    for b in range(m):
+        j = columns[1, b]
+        x1[b], y1[b], x2[b], y2[b] = xyxy_px[j, 0], xyxy_px[j, 1], xyxy_px[j, 2], xyxy_px[j, 3]
     for a in range(n):
         slot = slots[columns[0, a]]
         hidden = wanted[3] - slot["seen_s"] > wanted[4]
+        left, top, right, bottom = search_area(slot, settings)
+        cost[a, :m] = 2.0
+        # Most pairs lie apart: that is seen without a root, a division or a branch.
+        meeting = 0
         for b in range(m):
+            near[meeting] = b
+            meeting += (x1[b] <= right) & (x2[b] >= left) & (y1[b] <= bottom) & (y2[b] >= top)
+        for c in range(meeting):
+            b = near[c]
             j = columns[1, b]
-            if (class_id[j] == PERSON) != (slot["person"] != 0):
-                cost[a, b] = 2.0
-            else:
+            if (class_id[j] == PERSON) == (slot["person"] != 0):
                 cost[a, b] = association_cost(slot, xyxy_px, j, score[j], settings, hidden)
                 if slot["phase"] == TENTATIVE or hidden:
                     cost[a, b] += wanted[5]
@@ -107,19 +135,26 @@ def proven(slot, settings, time_s):
 
 
 @kernel
-def tracker_step(slots, settings, clock, next_id, xyxy_px, score, class_id, to_road, cost, work, index, columns, out):
+def tracker_step(
+    slots, setting_rows, clock_rows, next_id, xyxy_px, score, class_id, to_road, cost, work, index, columns, out
+):
     """Advance all tracks of a camera by one frame; return how many TRACK rows of `out` were written.
 
-    `slots` SLOT[MAX_TRACKS], `settings` and `clock` one row each, `next_id` u4[1], detections as columns. Rows are the
-    confirmed tracks seen in this frame, and once more, flagged ENDED, those that are given up.
+    `slots` SLOT[MAX_TRACKS], settings and clock of one row each (arrays, as a record costs a call 1 to 3 us more),
+    `next_id` u4[1], detections as columns. Rows are the confirmed tracks seen in this frame, and once more, flagged
+    ENDED, those that are given up.
     """
+    settings, clock = setting_rows[0], clock_rows[0]
     time_s, dt_s = clock["time_s"], clock["dt_s"]
-    for i in range(len(slots)):
+    used = len(slots)
+    while used > 0 and slots[used - 1]["phase"] == FREE:
+        used -= 1
+    for i in range(used):
         if slots[i]["phase"] != FREE:
             track_predict(slots[i], settings, dt_s)
-    associate(slots, settings, time_s, dt_s, xyxy_px, score, class_id, cost, work, index, columns)
+    associate(slots[:used], settings, time_s, dt_s, xyxy_px, score, class_id, cost, work, index, columns)
     rows = 0
-    for i in range(len(slots)):
+    for i in range(used):
         slot = slots[i]
         if slot["phase"] == FREE:
             continue

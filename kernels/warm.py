@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from kernels import boxes, lamps, pixels, planes, track, tracker
+from kernels import boxes, lamps, pixels, planes, shrink, track, tracker
 from kernels.records import CLOCK, LAMP, LINE, MAX_DETECTIONS, MAX_TRACKS, SIGNAL, TRACK, ZONE
 from kernels.rule import Rule
 from kernels.rules import REGISTRY
@@ -27,8 +27,8 @@ def warm_tracker() -> None:
     xyxy_px = np.array([[10, 10, 30, 30], [12, 12, 32, 32]], np.float32)
     tracker.tracker_step(
         slots,
-        settings[0],
-        np.zeros(1, CLOCK)[0],
+        settings,
+        np.zeros(1, CLOCK),
         np.ones(1, np.uint32),
         xyxy_px,
         np.array([0.9, 0.8], np.float32),
@@ -98,6 +98,9 @@ def warm_pixels() -> None:
     taps = pixels.axis_taps(8, 4)
     pixels.resize_plane(yuv[0], taps, taps, pixels.make_scratch(8, 4), 0, 0, np.zeros((8, 8), np.uint8))
     pixels.convert_colour(yuv, pixels.colour_matrix(0.299, 0.114), 0, 0, *np.zeros((3, 8, 8), np.uint8))
+    wide, sums, matrix = np.zeros((2, 8), np.uint16), np.zeros((3, 4), np.uint16), shrink.sum_matrix(0.299, 0.114, 2)
+    shrink.shrink_plane(yuv[0], 2, wide[0], sums[0], 0, 0, 4, np.zeros((8, 8), np.uint8))
+    shrink.shrink_colour(yuv[0], yuv[1], yuv[2], 2, matrix, wide, sums, 0, 0, 4, *np.zeros((3, 8, 8), np.uint8))
     lamp_boxes = np.zeros((1, 3, 4), np.int32)
     pixels.lamp_means(yuv[0], yuv[1], yuv[2], lamp_boxes, np.zeros((1, 3), LAMP))
 
@@ -113,11 +116,12 @@ def warm_boxes() -> None:
     boxes.detr_head(found[0], raw, True, pair, used, ours, score_min, *found)
     boxes.rows_head(raw[:, :4], raw[:, 4], raw[:, 5], ours, score_min, *found)
     boxes.rows_head(found[0], pair, np.zeros(2, np.int64), ours, score_min, *found)
-    boxes.select(*found, 2, np.zeros(2, np.int32), 0.5, np.ones(6), *found)
+    boxes.select(*found, 2, np.zeros(2, np.int64), 0.5, np.ones(6), *found)
     picture = np.zeros((3, 4, 4), np.uint8)
     gain = np.zeros(3, np.float32)
-    planes.normalise(picture, gain, gain, np.zeros((3, 4, 4), np.float32))
-    planes.look_up(picture, np.zeros((3, 256), np.uint16), np.zeros((3, 4, 4), np.uint16))
+    blank = np.zeros((3, 4), np.uint8)
+    planes.normalise(picture, gain, gain, 114, blank, np.zeros((3, 4, 4), np.float32))
+    planes.look_up(picture, np.zeros((3, 256), np.uint16), 114, blank, np.zeros((3, 4, 4), np.uint16))
 
 
 def warm() -> None:

@@ -29,6 +29,13 @@ def assign(cost, gate):
     return set(best(0, frozenset())[1])
 
 
+def count_pairs(cost, gate):
+    """Return how many prices are below the gate in each row, and in each column."""
+    return [sum(c < gate for c in row) for row in cost], [
+        sum(c < gate for c in column) for column in zip(*cost, strict=True)
+    ]
+
+
 def component(cost, gate, seed):
     """Add what is one pair away until nothing is."""
     rows, columns = {seed}, set()

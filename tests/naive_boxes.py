@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cmp_to_key
 
 from kernels.boxes import BAD_CLASS, BAD_SCORE, NOT_FINITE, SCORE_MAX, SIDE_MIN_PX
 from kernels.records import CLASSES
@@ -45,23 +44,39 @@ def yolox_head(raw, cells, decoded, used, ours, score_min, xyxy_px, score, class
     return n
 
 
+def strong_in(values, score_min):
+    return sum(not value < score_min for value in values.tolist())
+
+
+def best_of_cells(raw, used, score_min, score, kind):
+    strong = [float(raw[4 + index, i]) for index in used for i in range(raw.shape[1])]
+    for value in strong:
+        if not value < score_min and not math.isfinite(value):
+            return NOT_FINITE
+        if value > SCORE_MAX:
+            return BAD_SCORE
+    for i in range(raw.shape[1]):
+        scores = [float(raw[4 + index, i]) for index in used]
+        best = max(scores)
+        if best < score_min:
+            score[i] = -1.0
+        else:
+            score[i], kind[i] = best, scores.index(best)
+    return 0
+
+
 def yolov8_head(raw, used, ours, score_min, xyxy_px, score, class_id):
+    best, kind = [-1.0] * raw.shape[1], [0] * raw.shape[1]
+    wrong = best_of_cells(raw, used, score_min, best, kind)
+    if wrong:
+        return wrong
     n = 0
-    for k, index in enumerate(used):
-        for i in range(raw.shape[1]):
-            scores = [float(raw[4 + other, i]) for other in used]
-            value = float(raw[4 + index, i])
-            if value < score_min:
-                continue
-            if not math.isfinite(value):
-                return NOT_FINITE
-            if value > SCORE_MAX:
-                return BAD_SCORE
-            if scores.index(max(scores)) != k:
-                continue
-            n = _put(value, ours[k], raw[:4, i].tolist(), n, xyxy_px, score, class_id)
-            if n < 0:
-                return n
+    for i, column in enumerate(raw[:4].T.tolist()):
+        if best[i] < score_min:
+            continue
+        n = _put(best[i], ours[kind[i]], column, n, xyxy_px, score, class_id)
+        if n < 0:
+            return n
     return n
 
 
@@ -103,18 +118,14 @@ def rows_head(boxes, scores, labels, ours_of, score_min, xyxy_px, score, class_i
     return n
 
 
-def worse(score, a, b):
-    return (score[a], -a) < (score[b], -b)
-
-
-def sink(score, order, top, n):
+def sink(keys, top, n):
     children = [child for child in (2 * top + 1, 2 * top + 2) if child < n]
     if not children:
         return
-    worst = min(children, key=cmp_to_key(lambda a, b: -1 if worse(score, order[a], order[b]) else 1))
-    if worse(score, order[worst], order[top]):
-        order[top], order[worst] = order[worst], order[top]
-        sink(score, order, worst, n)
+    least = min(children, key=lambda child: keys[child])
+    if keys[least] < keys[top]:
+        keys[top], keys[least] = keys[least], keys[top]
+        sink(keys, least, n)
 
 
 def rank(score, n, order):
@@ -165,11 +176,23 @@ def select(xyxy_px, score, class_id, n, order, iou_max, frame, out_xyxy_px, out_
     return len(found)
 
 
-def normalise(planes, gain, bias, out):
-    for c in range(len(planes)):
-        out[c] = [[float(byte) * float(gain[c]) + float(bias[c]) for byte in row] for row in planes[c]]
+def row_is(row, value):
+    return set(row.tolist()) == {value}
 
 
-def look_up(planes, table, out):
+def normalise(planes, gain, bias, pad, blank, out):
     for c in range(len(planes)):
-        out[c] = [[table[c][byte] for byte in row] for row in planes[c]]
+        for y, row in enumerate(planes[c]):
+            if row_is(row, pad) and blank[c, y]:
+                continue
+            out[c, y] = [float(byte) * float(gain[c]) + float(bias[c]) for byte in row]
+            blank[c, y] = row_is(row, pad)
+
+
+def look_up(planes, table, pad, blank, out):
+    for c in range(len(planes)):
+        for y, row in enumerate(planes[c]):
+            if row_is(row, pad) and blank[c, y]:
+                continue
+            out[c, y] = [table[c][byte] for byte in row]
+            blank[c, y] = row_is(row, pad)

@@ -92,6 +92,15 @@ def association_cost(track, box, score, settings, hidden):
     return 1 - iou + 0.05 * math.dist((x, y), middle(box)) / (w + h) + 0.02 * (1 - score)
 
 
+def search_area(track, settings):
+    """Widen the predicted box twice: once for itself and once for the detection."""
+    x, y = track.axes["cx"].mean[0], track.axes["cy"].mean[0]
+    w, h = max(track.axes["w"].mean[0], 1.0), max(track.axes["h"].mean[0], 1.0)
+    wide_x = min(2 * math.sqrt(track.axes["cx"].cov[0, 0]), settings["widen_max"] * max(w, h))
+    wide_y = min(2 * math.sqrt(track.axes["cy"].cov[0, 0]), settings["widen_max"] * h)
+    return widened((x - w / 2, y - h / 2, x + w / 2, y + h / 2), 2 * wide_x, 2 * wide_y)
+
+
 def elected(votes):
     return max(range(len(votes)), key=lambda k: (votes[k], -k))
 

@@ -76,6 +76,19 @@ def test_solve_like_its_twin_both_ways_round():
             assert pairs == len(expected)
 
 
+def test_count_pairs_like_its_twin():
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        n, m = rng.integers(1, 30, 2)
+        cost = costs(rng, n, m, 0.3)
+        cost[0, 0] = np.nan
+        _, index = scratch(n, m)
+        kernel.count_pairs(cost, n, m, 0.8, index)
+        rows, columns = naive.count_pairs(cost.tolist(), 0.8)
+        assert (-1 - index[0, :n]).tolist() == rows
+        assert (-1 - index[1, :m]).tolist() == columns
+
+
 def test_component_like_its_twin():
     rng = np.random.default_rng(3)
     sizes = []
@@ -83,7 +96,7 @@ def test_component_like_its_twin():
         n, m = rng.integers(1, 10, 2)
         cost = costs(rng, n, m, 0.2)
         _, index = scratch(n, m)
-        index[0, :n], index[1, :m] = -1, -1
+        kernel.count_pairs(cost, n, m, 0.8, index)
         seed = int(rng.integers(n))
         rows, columns = kernel.component(cost, n, m, 0.8, seed, index)
         found = set(index[2, :rows].tolist()), set(index[3, :columns].tolist())

@@ -13,6 +13,7 @@ from traffic import HEIGHT_PX, TO_ROAD, WIDTH_PX, as_detections, follow, instant
 from kernels import track as kernel
 from kernels.course import NONE
 from kernels.records import AT_EDGE, CLASSES, ENDED, MAX_TRACKS, OBSERVED, RELINKED, TRACK
+from kernels.tracker import AREA_PX, search_area
 from vision.track.tracker import Tracker
 
 AXES = ("cx", "cy", "w", "h", "road_x", "road_y")
@@ -129,6 +130,22 @@ def test_association_cost_like_its_twin():
         expected.append(naive.association_cost(twin, tuple(map(float, box[0])), score, plain(tracker), k % 2))
     assert np.allclose(found, expected, atol=1e-5)
     assert 20 < sum(cost == 2.0 for cost in found) < 150
+
+
+def test_search_area_like_its_twin_and_nothing_outside_of_it_overlaps():
+    rng = np.random.default_rng(8)
+    outside = 0
+    for k in range(200):
+        slot, twin, tracker = one_track(rng, None)
+        area = search_area(slot, tracker.settings[0])
+        assert np.allclose(area, naive.widened(naive.search_area(twin, plain(tracker)), AREA_PX, AREA_PX), **CLOSE)
+        x, y = (np.array(area).reshape(2, 2).mean(axis=0) + rng.normal(0, 90, 2)).tolist()
+        half_w, half_h = (np.array(twin.box)[2:] - np.array(twin.box)[:2]) / 2
+        box = np.float32([[x - half_w, y - half_h, x + half_w, y + half_h]])[0]
+        if box[0] > area[2] or box[2] < area[0] or box[1] > area[3] or box[3] < area[1]:
+            assert kernel.association_cost(slot, box[None], 0, 0.9, tracker.settings[0], k % 2) == 2.0
+            outside += 1
+    assert 20 < outside < 180
 
 
 def test_one_track_like_its_twin():

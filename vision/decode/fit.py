@@ -12,6 +12,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from kernels.pixels import axis_taps, colour_matrix, convert_colour, lamp_means, make_scratch, resize_plane
+from kernels.shrink import FACTORS, shrink_colour, shrink_plane, sum_matrix
 from vision.frame import FitSpec, Placement, place
 
 #: Luma weights (red, blue) by the colour space a stream declares (ISO 23091-2 table 4); BT.601 where it declares none,
@@ -40,6 +41,12 @@ class Fitter:
             chroma_out = (at.width_px // 2, at.height_px // 2)
         self._luma_taps = (axis_taps(height_px, at.height_px), axis_taps(width_px, at.width_px))
         self._chroma_taps = (axis_taps(chroma_in[1], chroma_out[1]), axis_taps(chroma_in[0], chroma_out[0]))
+        #: How many times the network's picture the source is, where that is a whole number that has kernels; else 0.
+        self._times = next((k for k in FACTORS if (width_px, height_px) == (at.width_px * k, at.height_px * k)), 0)
+        if at.width_px % 2 or at.height_px % 2:
+            self._times = 0
+        self._wide = np.zeros((2, width_px), np.uint16)
+        self._sums = np.zeros((3, at.width_px), np.uint16)
         self._scratch = [make_scratch(0, at.width_px) for _ in range(3)]
         self._yuv = np.zeros((3, at.height_px, at.width_px), np.uint8)
         self._matrices: dict[int, np.ndarray] = {}
@@ -54,19 +61,40 @@ class Fitter:
         """Write a frame into a slot's planes u1 of spec.shape and its lamps LAMP[n, 3]."""
         frame = self._as_yuv420(frame)
         source = [_plane(frame, k) for k in range(3)]
+        if self._times:
+            self._shrink(source, planes, int(frame.colorspace))
+        else:
+            self._resize(source, planes, int(frame.colorspace))
+        if self._boxes.shape[0]:
+            lamp_means(source[0], source[1], source[2], self._boxes, lamps)
+
+    def _shrink(self, source: list[np.ndarray], planes: np.ndarray, colorspace: int) -> None:
+        at, k = self.place, self._times
+        if self.spec.layout == "i420":
+            for index, out in enumerate(self._i420(planes)):
+                part = 2 if index else 1
+                wide, sums = self._wide[0][: self._size[0] // part], self._sums[0][: at.width_px // part]
+                left, top, height = at.offset_x_px // part, at.offset_y_px // part, at.height_px // part
+                shrink_plane(source[index], k, wide, sums, left, top, height, out)
+            return
+        red, blue = (2, 0) if self.spec.layout == "bgr" else (0, 2)
+        y, u, v = source
+        shrink_colour(
+            y, u, v, k, self._matrix(colorspace), self._wide, self._sums, at.offset_x_px, at.offset_y_px,
+            at.height_px, planes[red], planes[1], planes[blue],
+        )  # fmt: skip
+
+    def _resize(self, source: list[np.ndarray], planes: np.ndarray, colorspace: int) -> None:
         for k, plane in enumerate(source):
             if self._scratch[k].packed.shape[0] != plane.shape[1]:  # decoders choose their own line length
                 self._scratch[k] = make_scratch(plane.shape[1], self.place.width_px)
         if self.spec.layout == "i420":
             self._scale_into(source, self._i420(planes), self.place.offset_x_px, self.place.offset_y_px, 2)
-        else:
-            self._scale_into(source, list(self._yuv), 0, 0, 1)
-            red, blue = (2, 0) if self.spec.layout == "bgr" else (0, 2)
-            at = self.place
-            matrix = self._matrix(int(frame.colorspace))
-            convert_colour(self._yuv, matrix, at.offset_x_px, at.offset_y_px, planes[red], planes[1], planes[blue])
-        if self._boxes.shape[0]:
-            lamp_means(source[0], source[1], source[2], self._boxes, lamps)
+            return
+        self._scale_into(source, list(self._yuv), 0, 0, 1)
+        red, blue = (2, 0) if self.spec.layout == "bgr" else (0, 2)
+        at, matrix = self.place, self._matrix(colorspace)
+        convert_colour(self._yuv, matrix, at.offset_x_px, at.offset_y_px, planes[red], planes[1], planes[blue])
 
     def _scale_into(self, source: list[np.ndarray], out: list[np.ndarray], left: int, top: int, step: int) -> None:
         for k in range(3):
@@ -99,7 +127,9 @@ class Fitter:
     def _matrix(self, colorspace: int) -> np.ndarray:
         matrix = self._matrices.get(colorspace)
         if matrix is None:
-            matrix = self._matrices[colorspace] = colour_matrix(*_LUMA_WEIGHTS.get(colorspace, _BT601))
+            weights = _LUMA_WEIGHTS.get(colorspace, _BT601)
+            matrix = sum_matrix(*weights, self._times) if self._times else colour_matrix(*weights)
+            self._matrices[colorspace] = matrix
         return matrix
 
 

@@ -21,7 +21,7 @@ class Candidates:
         self.xyxy_px = np.zeros((rows, 4), np.float32)
         self.score = np.zeros(rows, np.float32)
         self.class_id = np.zeros(rows, np.int16)
-        self.order = np.zeros(min(rows, boxes.MAX_CANDIDATES), np.int32)
+        self.order = np.zeros(min(rows, boxes.MAX_CANDIDATES), np.int64)
 
 
 class HeadReader(Protocol):

@@ -53,6 +53,8 @@ class Detector:
         self._fixed = bool(static)
         self._dtype = np.dtype(card.input.dtype)
         self._batch = np.zeros((self.batch_size, *self.fit_spec.shape), self._dtype)
+        # Which rows of the batch hold padding, so that it is not written again with each frame.
+        self._blank = np.zeros((self.batch_size, 3, self.fit_spec.height_px), np.uint8)
         self._sizes = np.array([[self.fit_spec.width_px, self.fit_spec.height_px]] * self.batch_size, np.int64)
         self._gain, self._bias, self._table = _scaling(card)
         self._outputs: list[np.ndarray] = []
@@ -68,8 +70,8 @@ class Detector:
         if self._dtype == np.uint8 and n == self.batch_size == 1:
             feed = planes[0][np.newaxis]
         else:
-            for picture, into in zip(planes, self._batch, strict=False):
-                self._fill(picture, into)
+            for picture, into, blank in zip(planes, self._batch, self._blank, strict=False):
+                self._fill(picture, into, blank)
             feed = self._batch if self._fixed else self._batch[:n]
         self._outputs = self._run(feed)
         return self._outputs
@@ -113,13 +115,13 @@ class Detector:
 
     # -- Batches ------------------------------------------------------------------------------------------------------
 
-    def _fill(self, picture: np.ndarray, into: np.ndarray) -> None:
+    def _fill(self, picture: np.ndarray, into: np.ndarray, blank: np.ndarray) -> None:
         if self._dtype == np.uint8:
             into[...] = picture
         elif self._table is not None:
-            look_up(picture, self._table, into.view(np.uint16))
+            look_up(picture, self._table, self.fit_spec.pad, blank, into.view(np.uint16))
         else:
-            normalise(picture, self._gain, self._bias, into)
+            normalise(picture, self._gain, self._bias, self.fit_spec.pad, blank, into)
 
     def _run(self, feed: np.ndarray) -> list[np.ndarray]:
         given = {self.card.input.name: feed}

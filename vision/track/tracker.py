@@ -42,8 +42,8 @@ class Tracker:
         n = found.n
         rows = kernel.tracker_step(
             self._slots,
-            self.settings[0],
-            clock[0],
+            self.settings,
+            clock,
             self._next_id,
             found.xyxy_px[:n],
             found.score[:n],
