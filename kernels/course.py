@@ -63,7 +63,7 @@ ACROSS_SD = 3.0
 PULL_S, PULL, PULL_MOST = 0.25, 1.5, 8.0
 #: What the model leaves out of a place and of a size, over one second.
 PLACE_SD_M = 0.02
-SIZE_SD_M = 0.02
+SIZE_SD_M = 0.003
 #: A road user that has gone ahead and then back further than this was headed the other way.
 WAY_MOST_M = 10.0
 

@@ -175,7 +175,9 @@ def course_learn(course, box, doubt, settings):
         off /= math.sqrt(noise)
         off = max(-OFF_MOST, min(OFF_MOST, off))
         if left[k] == left[k]:
-            course["square"] = keep**0.25 * course["square"] + 0.5 * (off * off + left[k] * left[k])
+            # What the raster adds is there in each picture, and new in each.
+            square = max(0.5 * (off * off + left[k] * left[k]), RASTER_PX * RASTER_PX / noise)
+            course["square"] = keep**0.25 * course["square"] + square
             course["product"] = max(keep**0.25 * course["product"] + off * left[k], 0.0)
             course["product"] = min(course["product"], 0.9 * course["square"])
         left[k] = off
