@@ -63,6 +63,8 @@ ACROSS_SD = 3.0
 PULL_S, PULL, PULL_MOST = 0.25, 1.5, 8.0
 #: What the model leaves out of a place and of a size, over one second.
 PLACE_SD_M = 0.02
+#: Its middle does not quite go where it points: so far it may slip aside, over one second.
+SLIP_SD_M = 0.15
 SIZE_SD_M = 0.003
 #: A road user that has gone ahead and then back further than this was headed the other way.
 WAY_MOST_M = 10.0
@@ -113,11 +115,11 @@ def course_noise(p, speed_mps, accel_sd, cos, sin, dt_s):
     """Add to a covariance what `dt_s` of unknown acceleration and turning makes uncertain."""
     q = accel_sd * accel_sd * dt_s
     place = q * dt_s**4 / 20.0
-    own = PLACE_SD_M * PLACE_SD_M * dt_s
-    p[X, X] += place * cos * cos + own
-    p[Y, Y] += place * sin * sin + own
-    p[X, Y] += place * cos * sin
-    p[Y, X] += place * cos * sin
+    own, slip = PLACE_SD_M * PLACE_SD_M * dt_s, SLIP_SD_M * SLIP_SD_M * dt_s
+    p[X, X] += place * cos * cos + slip * sin * sin + own
+    p[Y, Y] += place * sin * sin + slip * cos * cos + own
+    p[X, Y] += (place - slip) * cos * sin
+    p[Y, X] += (place - slip) * cos * sin
     for end, share in ((V, q * dt_s**3 / 8.0), (A, q * dt_s**2 / 6.0)):
         p[X, end] += share * cos
         p[end, X] += share * cos

@@ -131,7 +131,9 @@ def course_noise(speed_mps, accel_sd, cos, sin, dt_s):
         along = np.array([at**2 / 2 * cos, at**2 / 2 * sin, 0, at, 1, 0, 0, 0, 0])
         turning = np.array([0, 0, at, 0, 0, 1, 0, 0, 0])
         q += weight * (accel_sd**2 * np.outer(along, along) + turn_sd**2 * np.outer(turning, turning))
-    return q + dt_s * np.diag([constants.PLACE_SD_M**2] * 2 + [0] * 4 + [constants.SIZE_SD_M**2] * 3)
+    aside = np.array([-sin, cos, 0, 0, 0, 0, 0, 0, 0]) * constants.SLIP_SD_M
+    rest = np.diag([constants.PLACE_SD_M**2] * 2 + [0] * 4 + [constants.SIZE_SD_M**2] * 3)
+    return q + dt_s * (rest + np.outer(aside, aside))
 
 
 def course_predict(course, dt_s):
@@ -263,7 +265,8 @@ def course_learn(course, box, doubt, settings):
         course.variance[k % 2] = min(course.variance[k % 2], limits.SHARE_MOST**2)
         last = course.left[k]
         if not math.isnan(last):
-            course.square = keep**0.25 * course.square + (off**2 + last**2) / 2
+            white = (limits.RASTER_PX / sd) ** 2
+            course.square = keep**0.25 * course.square + max(white, (off**2 + last**2) / 2)
             course.product = float(np.clip(keep**0.25 * course.product + off * last, 0, 0.9 * course.square))
         course.left[k] = off
 
