@@ -56,8 +56,10 @@ NONE, POINT, CUBOID = range(3)
 FADE_S = 1.5
 ACCEL_SD = 1.0
 TURN_SD = 0.6
-#: A vehicle turns no faster than this acceleration across lets it (m/s^2 over one second).
+#: A vehicle turns no faster than this acceleration across lets it (m/s^2 over one second), nor than its wheels do: who
+#: hardly moves hardly turns (rad/m, and rad/s at rest).
 ACROSS_SD = 3.0
+BEND_SD, REST_SD = 0.25, 0.02
 #: Boxes that pull ahead or back for PULL_S by over PULL deviations tell of a sudden change of acceleration: it is
 #: renewed by so much more, at most PULL_MOST times.
 PULL_S, PULL, PULL_MOST = 0.25, 1.5, 8.0
@@ -111,6 +113,13 @@ def course_predict(course, dt_s):
 
 
 @kernel
+def turn_noise(speed_mps):
+    """Return the deviation of the turn rate over one second (rad/s) at a speed."""
+    speed_mps = abs(speed_mps)
+    return min(TURN_SD, ACROSS_SD / max(speed_mps, 1.0), REST_SD + BEND_SD * speed_mps)
+
+
+@kernel
 def course_noise(p, speed_mps, accel_sd, cos, sin, dt_s):
     """Add to a covariance what `dt_s` of unknown acceleration and turning makes uncertain."""
     q = accel_sd * accel_sd * dt_s
@@ -129,7 +138,7 @@ def course_noise(p, speed_mps, accel_sd, cos, sin, dt_s):
     p[V, A] += q * dt_s / 2.0
     p[A, V] += q * dt_s / 2.0
     p[A, A] += q
-    turn_sd = min(TURN_SD, ACROSS_SD / max(abs(speed_mps), 1.0))
+    turn_sd = turn_noise(speed_mps)
     q = turn_sd * turn_sd * dt_s
     p[TURN, TURN] += q * dt_s**2 / 3.0
     p[TURN, OMEGA] += q * dt_s / 2.0

@@ -50,7 +50,7 @@ def occupancy_rows(course: Course, name: str, outline: list[Point], cell_s: floa
 
 
 def _meets(base: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Say which rectangles with the corners f8[n, 4, 2] (front and rear of one side, then of the other) meet an upright one.
+    """Say which rectangles with the corners f8[n, 4, 2] (front, rear, other front, other rear) meet an upright one.
 
     Two convex shapes are apart where one of their sides' normals parts them.
     """
