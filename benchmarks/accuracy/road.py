@@ -24,7 +24,7 @@ NOISY = Noise(jitter=0.025, missed=0.05)
 class Question(NamedTuple):
     """A rule, and the stories in which it is judged; an event is of the truth that lies this near (s).
 
-    `seeds`: in scenes of so many seeds, more where one has few.
+    `seeds`: in scenes of the first story of so many seeds, more where one has few.
     """
 
     rule: str
@@ -56,7 +56,7 @@ ALARMS = (("stopped", ("stops",), 6.0), ("wrong way", ("wrong",), 3.0))
 
 def knobs(story: str, seed: int) -> Knobs:
     """Return the road on which a story is judged."""
-    often = {"stops": 45.0, "wrong": 20.0, "near": 14.0, "slow": 42.0, "yield": 20.0, "kerb": 24.0}.get(story, 15.0)
+    often = {"stops": 45.0, "wrong": 20.0, "near": 14.0, "slow": 36.0, "yield": 20.0, "kerb": 24.0}.get(story, 15.0)
     busy = {
         "stops": 700.0,
         "wrong": 400.0,
@@ -79,7 +79,11 @@ def run(seeds: Sequence[int]) -> list[Figure]:
     for question in QUESTIONS:
         if question.rule not in RULES:
             continue
-        runs = [_story(story, seed) for story in question.stories for seed in seeds[: question.seeds]]
+        runs = [
+            _story(story, seed)
+            for k, story in enumerate(question.stories)
+            for seed in seeds[: 2 if k else question.seeds]
+        ]
         out += _violation(question.rule, scored(runs, question.rule, question.within_s, again_s=question.again_s))
     for rule, stories, limit_s in ALARMS:
         runs = [_story(story, seed) for story in stories for seed in seeds[:2]]
