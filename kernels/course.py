@@ -56,14 +56,18 @@ NONE, POINT, CUBOID = range(3)
 FADE_S = 1.5
 ACCEL_SD = 1.0
 TURN_SD = 0.6
-#: A vehicle turns no faster than this acceleration across lets it (m/s^2 over one second).
+#: A vehicle turns no faster than this acceleration across lets it (m/s^2 over one second), nor than its wheels do: who
+#: hardly moves hardly turns (rad/m, and rad/s at rest).
 ACROSS_SD = 3.0
+BEND_SD, REST_SD = 0.25, 0.02
 #: Boxes that pull ahead or back for PULL_S by over PULL deviations tell of a sudden change of acceleration: it is
 #: renewed by so much more, at most PULL_MOST times.
 PULL_S, PULL, PULL_MOST = 0.25, 1.5, 8.0
 #: What the model leaves out of a place and of a size, over one second.
 PLACE_SD_M = 0.02
-SIZE_SD_M = 0.02
+#: Its middle does not quite go where it points: so far it may slip aside, over one second.
+SLIP_SD_M = 0.15
+SIZE_SD_M = 0.003
 #: A road user that has gone ahead and then back further than this was headed the other way.
 WAY_MOST_M = 10.0
 
@@ -109,15 +113,22 @@ def course_predict(course, dt_s):
 
 
 @kernel
+def turn_noise(speed_mps):
+    """Return the deviation of the turn rate over one second (rad/s) at a speed."""
+    speed_mps = abs(speed_mps)
+    return min(TURN_SD, ACROSS_SD / max(speed_mps, 1.0), REST_SD + BEND_SD * speed_mps)
+
+
+@kernel
 def course_noise(p, speed_mps, accel_sd, cos, sin, dt_s):
     """Add to a covariance what `dt_s` of unknown acceleration and turning makes uncertain."""
     q = accel_sd * accel_sd * dt_s
     place = q * dt_s**4 / 20.0
-    own = PLACE_SD_M * PLACE_SD_M * dt_s
-    p[X, X] += place * cos * cos + own
-    p[Y, Y] += place * sin * sin + own
-    p[X, Y] += place * cos * sin
-    p[Y, X] += place * cos * sin
+    own, slip = PLACE_SD_M * PLACE_SD_M * dt_s, SLIP_SD_M * SLIP_SD_M * dt_s
+    p[X, X] += place * cos * cos + slip * sin * sin + own
+    p[Y, Y] += place * sin * sin + slip * cos * cos + own
+    p[X, Y] += (place - slip) * cos * sin
+    p[Y, X] += (place - slip) * cos * sin
     for end, share in ((V, q * dt_s**3 / 8.0), (A, q * dt_s**2 / 6.0)):
         p[X, end] += share * cos
         p[end, X] += share * cos
@@ -127,7 +138,7 @@ def course_noise(p, speed_mps, accel_sd, cos, sin, dt_s):
     p[V, A] += q * dt_s / 2.0
     p[A, V] += q * dt_s / 2.0
     p[A, A] += q
-    turn_sd = min(TURN_SD, ACROSS_SD / max(abs(speed_mps), 1.0))
+    turn_sd = turn_noise(speed_mps)
     q = turn_sd * turn_sd * dt_s
     p[TURN, TURN] += q * dt_s**2 / 3.0
     p[TURN, OMEGA] += q * dt_s / 2.0

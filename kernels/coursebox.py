@@ -19,7 +19,6 @@ from kernels.contact import (
 )
 from kernels.course import (
     ACCEL_SD,
-    ACROSS_SD,
     CUBOID,
     FADE_S,
     HEIGHT,
@@ -29,7 +28,6 @@ from kernels.course import (
     POINT,
     STATES,
     TURN,
-    TURN_SD,
     WIDTH,
     A,
     V,
@@ -37,6 +35,7 @@ from kernels.course import (
     Y,
     course_take,
     slope_variance,
+    turn_noise,
 )
 
 #: The deviation of a box's edge as a share of the box before any is known, what the picture's raster adds (px), and how
@@ -49,6 +48,8 @@ MEMORY = 150.0
 CUT_SDS = 2.5
 #: An edge that is off by more deviations is something else's; so often in a row for two edges, and the course is lost.
 OFF_MOST, STRIKES = 3.0, 5
+#: So is one that is off by this share of the box, however noisy its boxes seem to be: noise is learnt from what is off.
+OFF_SHARE = 0.25
 #: A heading is known when the road user has moved so far, and its way and its speed are so many deviations.
 MOVED_M, KNOWN_SDS = 1.0, 4.0
 #: Backwards faster than this, and by so many deviations, it was headed the other way: where it has gone further back
@@ -124,8 +125,9 @@ def course_measure(course, camera, box, doubt, settings):
         size = doubt * box_size(box, k)
         variance = tied * (course["variance"][k & 1] * size * size + RASTER_PX * RASTER_PX)
         spread = slope_variance(course, slope) + variance
-        if off * off > OFF_MOST * OFF_MOST * spread:
-            off_edges += 1
+        wild = off * off > OFF_MOST * OFF_MOST * spread
+        off_edges += 1 if wild or abs(off) > OFF_SHARE * box_size(box, k) else 0
+        if wild:
             variance += off * off / (OFF_MOST * OFF_MOST) - spread
             spread = off * off / (OFF_MOST * OFF_MOST)
         ahead = slope[0] * cos + slope[1] * sin
@@ -175,7 +177,9 @@ def course_learn(course, box, doubt, settings):
         off /= math.sqrt(noise)
         off = max(-OFF_MOST, min(OFF_MOST, off))
         if left[k] == left[k]:
-            course["square"] = keep**0.25 * course["square"] + 0.5 * (off * off + left[k] * left[k])
+            # What the raster adds is there in each picture, and new in each.
+            square = max(0.5 * (off * off + left[k] * left[k]), RASTER_PX * RASTER_PX / noise)
+            course["square"] = keep**0.25 * course["square"] + square
             course["product"] = max(keep**0.25 * course["product"] + off * left[k], 0.0)
             course["product"] = min(course["product"], 0.9 * course["square"])
         left[k] = off
@@ -294,7 +298,7 @@ def course_begin(course, camera, box, class_id, x, y, settings):
     p[X, X], p[Y, Y], p[V, V] = 25.0, 25.0, 4.0 * speed_sd * speed_sd + 0.25
     p[TURN, TURN] = (speed_sd * speed_sd) / (speed * speed) + 0.0025
     p[A, A] = 2.0 * ACCEL_SD * ACCEL_SD * FADE_S
-    turn_sd = min(TURN_SD, ACROSS_SD / max(speed, 1.0))
+    turn_sd = turn_noise(speed)
     p[OMEGA, OMEGA] = 0.5 * turn_sd * turn_sd * FADE_S
     return True
 

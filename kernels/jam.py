@@ -8,6 +8,7 @@ from kernels._jit import kernel
 from kernels.flow import FLOW, flow_add, flow_pass, flow_reset, flow_sums
 from kernels.footprint import FOOTPRINT, footprint_fill, footprint_reset
 from kernels.records import ENDED, IDENTITY, NO_REASON
+from kernels.shade import SHADE, shade_add, shade_clear, shade_hidden
 from kernels.signals import stops_traffic
 from kernels.watch import WATCH, watch_frame, watch_reset
 
@@ -19,6 +20,7 @@ JAM = np.dtype(
         ("flow", FLOW),
         ("watch", WATCH),
         ("footprint", FOOTPRINT),
+        ("shade", SHADE),
         ("red_s", "<f8"),
         ("run_s", "<f8"),
         ("turn_s", "<f8"),
@@ -35,6 +37,8 @@ STAYS_SO, BEGINS, ENDS = range(3)
 KNOWN_SHARE = 0.5
 #: So much of a window must have been watched before it bears an alarm: all but the piece that runs.
 FULL_SHARE = 0.95
+#: Of what is hidden nothing is known, but so much of a lane is held to be seen: one truck makes no jam of the rest.
+SEEN_LEAST = 0.5
 #: Any length of the intervals of a watch will do: only its gaps are asked for.
 INTERVAL_S = 3600.0
 
@@ -70,17 +74,21 @@ def jam_watched_s(s, own, clock, signals):
 
 @kernel
 def jam_look(s, own, tracks, passed_s):
-    """Take a moment of the traffic into the window of a place."""
+    """Take a moment of the traffic into the window of a place; of a lane the part that can be seen."""
     flow, covered_m = own["flow"], 0.0
     flow_pass(flow, passed_s, s["window_s"])
+    shade_clear(own["shade"])
     for i in range(len(tracks)):
         track = tracks[i]
         if track["flags"] & ENDED or not (s["classes"] >> track["class_id"]) & 1:
             continue
         footprint_reset(own["footprint"])
         if footprint_fill(own["footprint"], track):
-            covered_m += flow_add(flow, s["zone"], track, own["footprint"], passed_s)
-    covered = covered_m / s["length_m"]
+            there_m = flow_add(flow, s["zone"], track, own["footprint"], passed_s)
+            covered_m += there_m
+            if there_m > 0.0 and s["length_m"] > 0.0:
+                shade_add(own["shade"], s, track, own["footprint"])
+    covered = covered_m / (s["length_m"] * max(1.0 - shade_hidden(own["shade"]), SEEN_LEAST))
     if not s["length_m"] > 0.0:
         covered = 1.0 if covered_m > 0.0 else 0.0
     flow["covered_s"][flow["piece"]] += min(covered, 1.0) * passed_s

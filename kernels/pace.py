@@ -13,12 +13,14 @@ from kernels.records import ENDED, MAX_TRACKS
 #: Most vehicles of a lane that are remembered.
 MEMORY = 64
 
-#: The latest vehicles of a lane: their speed when they were last seen in it. `mark` tells who counted already.
+#: The latest vehicles of a lane: their mean speed over the `rows` in which they were seen in it: who brakes behind a
+#: slow one at last does not make the lane slow. `mark` tells who counted already.
 PACE = np.dtype(
     [
         ("seen_s", "<f8", (MEMORY,)),
         ("speed_mps", "<f8", (MEMORY,)),
         ("track_id", "<u4", (MEMORY,)),
+        ("rows", "<u4", (MEMORY,)),
         ("used", "<u1", (MEMORY,)),
         ("mark", "<u1", (MEMORY,)),
     ]
@@ -52,7 +54,7 @@ SLOWS = np.dtype([("own", SLOW, (MAX_TRACKS,)), ("lanes", PACE, (32,))])
 
 @kernel
 def pace_note(pace, track_id, speed_mps, time_s):
-    """Remember a vehicle's speed; it takes its own place, a free one, or that of who was seen longest ago."""
+    """Take a vehicle's speed in; it takes its own place, a free one, or that of who was seen longest ago."""
     at = 0
     for k in range(MEMORY):
         if pace["used"][k] != 0 and pace["track_id"][k] == track_id:
@@ -61,7 +63,11 @@ def pace_note(pace, track_id, speed_mps, time_s):
         older = pace["used"][k] == 0 or pace["seen_s"][k] < pace["seen_s"][at]
         if pace["used"][at] != 0 and older:
             at = k
-    pace["used"][at], pace["track_id"][at], pace["speed_mps"][at], pace["seen_s"][at] = 1, track_id, speed_mps, time_s
+    if pace["used"][at] == 0 or pace["track_id"][at] != track_id:
+        pace["rows"][at], pace["speed_mps"][at] = 0, 0.0
+    pace["used"][at], pace["track_id"][at], pace["seen_s"][at] = 1, track_id, time_s
+    pace["rows"][at] += 1
+    pace["speed_mps"][at] += (speed_mps - pace["speed_mps"][at]) / pace["rows"][at]
 
 
 @kernel

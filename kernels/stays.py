@@ -149,7 +149,8 @@ def place_expired(place, clock, memory_s):
 def stay_step(stays, track, radius_m):
     """Follow one track that is seen; say whether it is on the road where that is measured.
 
-    In one place is within `radius_m`, or three deviations of its position where these are more, up to WIDEST_RADII.
+    In one place is within `radius_m`, or three deviations of its position where these are more, up to WIDEST_RADII. Who
+    was told of has moved on only beyond these: where it came to rest was read off one noisy box.
     """
     own = stays["own"][track["slot"]]
     if own["track_id"] != track["id"]:
@@ -162,6 +163,8 @@ def stay_step(stays, track, radius_m):
     radius = radius_m
     if 3.0 * track["position_sd_m"] > radius:
         radius = min(3.0 * track["position_sd_m"], WIDEST_RADII * radius_m)
+    if own["reported"] != 0:
+        radius = WIDEST_RADII * radius_m
     x, y = own["standing"]["x"], own["standing"]["y"]
     held_s = standing_step(own["standing"], track, radius, 0.0)
     if held_s == 0.0:

@@ -122,16 +122,25 @@ def moved(x, dt_s):
     return np.array([*(x[:4] + step), x[4] * fade, x[5] * fade, *x[6:]])
 
 
+def turn_noise(speed_mps):
+    """A vehicle turns as fast as its tyres hold and as its wheels are turned, and none faster than that."""
+    tyres = constants.ACROSS_SD / abs(speed_mps) if abs(speed_mps) > 1.0 else constants.ACROSS_SD
+    wheels = constants.BEND_SD * abs(speed_mps) + constants.REST_SD
+    return min([constants.TURN_SD, tyres, wheels])
+
+
 def course_noise(speed_mps, accel_sd, cos, sin, dt_s):
     """What white noise on acceleration and turn rate has become after `dt_s`: integrated by Gauss's three points."""
     q = np.zeros((9, 9))
-    turn_sd = min(constants.TURN_SD, constants.ACROSS_SD / max(abs(speed_mps), 1.0))
+    turn_sd = turn_noise(speed_mps)
     nodes, weights = np.polynomial.legendre.leggauss(3)
     for at, weight in zip((nodes + 1) / 2 * dt_s, weights / 2 * dt_s, strict=True):
         along = np.array([at**2 / 2 * cos, at**2 / 2 * sin, 0, at, 1, 0, 0, 0, 0])
         turning = np.array([0, 0, at, 0, 0, 1, 0, 0, 0])
         q += weight * (accel_sd**2 * np.outer(along, along) + turn_sd**2 * np.outer(turning, turning))
-    return q + dt_s * np.diag([constants.PLACE_SD_M**2] * 2 + [0] * 4 + [constants.SIZE_SD_M**2] * 3)
+    aside = np.array([-sin, cos, 0, 0, 0, 0, 0, 0, 0]) * constants.SLIP_SD_M
+    rest = np.diag([constants.PLACE_SD_M**2] * 2 + [0] * 4 + [constants.SIZE_SD_M**2] * 3)
+    return q + dt_s * (rest + np.outer(aside, aside))
 
 
 def course_predict(course, dt_s):
@@ -227,8 +236,8 @@ def course_measure(course, camera, box, doubt, settings):
         variance = inflated * (course.variance[k % 2] * (doubt * box_size(box, k)) ** 2 + limits.RASTER_PX**2)
         spread = slope_variance(course, slope[k]) + variance
         most = off**2 / limits.OFF_MOST**2
+        wild += most > spread or abs(off) / box_size(box, k) > limits.OFF_SHARE
         if most > spread:
-            wild += 1
             variance, spread = variance + most - spread, most
         pulls.append((slope[k][:2] @ heading, off, spread))
         course_take(course, slope[k], off, variance)
@@ -263,7 +272,8 @@ def course_learn(course, box, doubt, settings):
         course.variance[k % 2] = min(course.variance[k % 2], limits.SHARE_MOST**2)
         last = course.left[k]
         if not math.isnan(last):
-            course.square = keep**0.25 * course.square + (off**2 + last**2) / 2
+            white = (limits.RASTER_PX / sd) ** 2
+            course.square = keep**0.25 * course.square + max(white, (off**2 + last**2) / 2)
             course.product = float(np.clip(keep**0.25 * course.product + off * last, 0, 0.9 * course.square))
         course.left[k] = off
 
@@ -329,7 +339,7 @@ def course_begin(course, camera, box, class_id, x, y, settings):
     if course.phase == CUBOID and not course_place(course, camera, box, settings):
         course.phase = NONE
         return False
-    turn_sd = min(constants.TURN_SD, constants.ACROSS_SD / max(speed, 1.0))
+    turn_sd = turn_noise(speed)
     course.p[:6, :6] = np.diag(
         [
             25.0,

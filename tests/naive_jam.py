@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import naive_footprint
 import numpy as np
+from naive_shade import shade_add, shade_clear, shade_hidden
 from naive_watch import Watch, watch_frame, watch_reset
 
 from kernels.records import CLASSES, SIGNAL_STATES
@@ -101,15 +102,20 @@ def jam_watched_s(s, jam, clock, signals):
 def jam_look(s, jam, tracks, passed_s):
     """Everyone in the place at this moment."""
     flow_pass(jam.moments, passed_s, float(s["window_s"]))
-    covered_m = 0.0
+    covered_m, shade = 0.0, shade_clear()
     for track in tracks:
         if track["flags"] & 2 or not int(s["classes"]) & (1 << int(track["class_id"])):
             continue
         rectangle = naive_footprint.footprint_fill(naive_footprint.footprint_reset(), track)
         if rectangle is not None:
-            covered_m += flow_add(jam.moments, s["zone"], track, rectangle, passed_s)
-    is_lane = s["length_m"] > 0
-    jam.moments[-1][5] = passed_s * (min(covered_m / s["length_m"], 1.0) if is_lane else float(covered_m > 0))
+            own_m = flow_add(jam.moments, s["zone"], track, rectangle, passed_s)
+            covered_m += own_m
+            if own_m > 0 and s["length_m"] > 0:
+                shade_add(shade, s, track, rectangle)
+    covered = float(covered_m > 0)
+    if s["length_m"] > 0:
+        covered = min(covered_m / s["length_m"] / max(0.5, 1 - shade_hidden(shade)), 1.0)
+    jam.moments[-1][5] = passed_s * covered
 
 
 def jam_step(s, jam, tracks, clock, signals):

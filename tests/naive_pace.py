@@ -44,14 +44,24 @@ def slows_forget():
 
 def pace_note(lane, track_id, speed_mps, time_s):
     """The latest 64 by when they were seen last."""
-    lane[track_id] = (time_s, speed_mps)
+    _, speeds = lane.get(track_id, (0.0, []))
+    lane[track_id] = (time_s, [*speeds, speed_mps])
     while len(lane) > 64:
         del lane[min(lane, key=lambda number: lane[number][0])]
 
 
+def mean_of(speeds):
+    """Each speed draws the mean of those before towards it; rounded like that too."""
+    mean = 0.0
+    for k, speed in enumerate(speeds):
+        mean += (speed - mean) / (k + 1)
+    return mean
+
+
 def pace_median_mps(lane, track_id, since_s, others_min):
     """The lower middle one of the others'."""
-    speeds = sorted(speed for number, (seen, speed) in lane.items() if number != track_id and seen >= since_s)
+    others = [own for number, (seen, own) in lane.items() if number != track_id and seen >= since_s]
+    speeds = sorted(mean_of(own) for own in others)
     return speeds[(len(speeds) - 1) // 2] if speeds and len(speeds) >= others_min else NAN
 
 

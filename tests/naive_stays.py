@@ -68,7 +68,9 @@ def stay_step(memory, track, radius_m):
         return False
     user.rect = rect
     sd = float(track["position_sd_m"])
+    told = bool(user.stay.get("reported"))
     radius = radius_m if math.isnan(sd) else sorted([radius_m, 3 * sd, 2 * radius_m])[1]
+    radius = 2 * radius_m if told else radius
     stood = standing_step(user.past, track, radius, 0.0)
     if stood == 0:
         if user.stay["held"] >= 1.0:

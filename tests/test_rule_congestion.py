@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 
+import naive_footprint
 import naive_jam as naive
+import naive_shade
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from standrows import RoadJudge, box, random_road, road_row, road_scene, same_events
+from standrows import SCALE, RoadJudge, box, random_road, road_row, road_scene, same_events
 from trackrows import signal_row
 
 from kernels.flow import FLOW, flow_add, flow_pass, flow_reset, flow_sums
 from kernels.footprint import FOOTPRINT, footprint_fill
 from kernels.records import BEGIN, CALIBRATION, CAMERA_MOVED, CANNOT_JUDGE, END, IDENTITY, VIOLATION
+from kernels.shade import COVERED, HIDDEN, SHADE, shade_add, shade_clear, shade_fill, shade_hidden
 
 LANES = {"east/one": (box(0, 0, 100, 3.5), (1, 0)), "east/two": (box(0, 3.5, 100, 7), (1, 0))}
 SCENE = road_scene(lanes=LANES, zones={"loop": box(40, 0, 42, 3.5)}, signals=["lamp"])
@@ -266,3 +269,49 @@ def test_rows_without_a_place_on_the_road_say_nothing():
 def test_what_makes_no_sense_is_refused(config, said):
     with pytest.raises(ValueError, match=said):
         judge(**config)
+
+
+# -- what is hidden -------------------------------------------------------------------------------------------------
+
+
+def hides(rows: list, behind_m: float) -> list:
+    """Let each road user, seen from ahead of it, hide so much of the road behind its middle."""
+    for row in rows:
+        for name in ("x1_px", "x2_px"):
+            row[name] -= behind_m * SCALE
+    return rows
+
+
+def test_what_is_hidden_like_its_twin():
+    rng, s = np.random.default_rng(4), judge().prepared.settings[0].copy()
+    for _ in range(40):
+        shade, stretches, own = np.zeros(1, SHADE)[0], naive_shade.shade_clear(), np.zeros(1, FOOTPRINT)[0]
+        shade_clear(shade)
+        s["to_road"][2] = *rng.normal(0, 0.0004, 2), 1.0  # some boxes lie over the horizon
+        for _ in range(int(rng.integers(0, 6))):
+            (row,) = hides([road_row(1, 0.0, (rng.uniform(-5, 110), 1.75), (2.0, 0.0))], rng.uniform(-20, 30))
+            assert footprint_fill(own, row[0])
+            rectangle = naive_footprint.footprint_fill(naive_footprint.footprint_reset(), row[0])
+            shade_add(shade, s, row[0], own)
+            naive_shade.shade_add(stretches, s, row[0], rectangle)
+        low, high = np.sort(rng.uniform(-0.2, 1.2, 2))
+        for code, name in ((COVERED, "covered"), (HIDDEN, "hidden")):
+            shade_fill(shade, low, high, code)
+            naive_shade.shade_fill(stretches, low, high, name)
+            assert shade_hidden(shade) == naive_shade.shade_hidden(stretches)
+            low, high = low - 0.3, high - 0.1
+
+
+def test_road_that_is_hidden_is_not_taken_for_empty():
+    for behind_m, found in ((0.0, 0), (9.0, 1)):
+        one = judge()
+        rows = [one.at(0.5 * k, hides(platoon(0.5 * k, 2.0, 16.0), behind_m)) for k in range(120)]
+        assert len(np.concatenate(rows)) == found
+
+
+def test_one_truck_that_hides_the_lane_makes_no_jam_of_it():
+    one = judge()
+    truck = [
+        hides([road_row(1, 0.5 * k, (90.0, 1.75), (2.0, 0.0), length=12.0, name="truck")], 90.0) for k in range(120)
+    ]
+    assert len(np.concatenate([one.at(0.5 * k, rows) for k, rows in enumerate(truck)])) == 0

@@ -190,15 +190,16 @@ def test_the_median_of_the_latest_like_its_twin():
         naive.pace_note(lane, number, speed, float(k))
         since, least = k - float(rng.uniform(0, 90)), int(rng.integers(1, 9))
         wanted = naive.pace_median_mps(lane, number, since, least)
-        assert np.array_equal(pace.pace_median_mps(row, number, since, least), wanted, equal_nan=True)
+        found = pace.pace_median_mps(row, number, since, least)
+        assert found == pytest.approx(wanted, nan_ok=True)
 
 
 @pytest.mark.parametrize(("seed", "config"), [(1, {}), (2, {"queue_m": 3.0}), (3, {"clear_s": 1.0, "stand_kmh": 0.5})])
 def test_like_its_twin(seed, config):
-    limits = {"median_kmh": 25.0, "slow_kmh": 20.0, "held_s": 0.5, "others_min": 1, "window_s": 10.0, "queue_m": 5.0}
+    limits = {"median_kmh": 18.0, "slow_kmh": 18.0, "held_s": 0.5, "others_min": 1, "window_s": 10.0, "queue_m": 5.0}
     one = RoadJudge("slow_vehicle", road_scene(lanes=LANES), lanes=tuple(LANES), **{**limits, **config})
     rng, memory, seen = np.random.default_rng(seed), naive.Slows(), []
-    for time_s, tracks in random_road(rng, 500, 8):
+    for time_s, tracks in random_road(rng, 700, 8):
         late = time_s + (30.0 if time_s > 60 else 0.0)
         tracks["time_s"] = late
         tracks["speed_mps"][rng.random(len(tracks)) < 0.03] = np.nan

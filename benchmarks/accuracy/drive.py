@@ -99,37 +99,39 @@ def _told(name: str, event: np.void, people: People) -> Told:
 
 
 class People:
-    """Which true road user a track was on at a time, told by the overlap of their boxes."""
+    """Which true road user a track was on at a time, told by the overlap of their boxes: found out when it is asked."""
 
     def __init__(self, truth: Boxes, given: int | None) -> None:
         self._truth = truth
         self._given = given is not None
         self._starts = np.searchsorted(truth.frame, np.arange(truth.frames + 2))
-        self._seen: dict[int, list[tuple[float, int]]] = defaultdict(list)
+        #: When, in which frame and in which box a track was seen.
+        self._seen: dict[int, list[tuple[float, int, tuple[float, ...]]]] = defaultdict(list)
 
     def look(self, frame: int, time_s: float, tracks: np.ndarray) -> None:
-        """Note who the tracks of a frame are on."""
-        if self._given or frame >= self._truth.frames or len(tracks) == 0:
+        """Note where the tracks of a frame are."""
+        if self._given or frame >= self._truth.frames:
             return
-        tracks = tracks[(tracks["flags"] & OBSERVED) != 0]
-        here = slice(*self._starts[frame : frame + 2])
-        boxes = np.stack([tracks[name] for name in ("x1_px", "y1_px", "x2_px", "y2_px")], axis=1).astype(float)
-        iou = overlaps(boxes, self._truth.xyxy_px[here].astype(float))
-        if iou.size == 0:
-            return
-        best = iou.argmax(axis=1)
-        for k in np.flatnonzero(iou.max(axis=1) >= _IOU_MIN):
-            who = int(self._truth.track_id[here][best[k]])
-            self._seen[int(tracks["id"][k])].append((time_s, who))
+        for track in tracks:
+            if track["flags"] & OBSERVED:
+                box = (track["x1_px"], track["y1_px"], track["x2_px"], track["y2_px"])
+                self._seen[int(track["id"])].append((time_s, frame, box))
 
     def who(self, track: int, time_s: float) -> int:
         """Return the road user that a track was most on within a second of a time, or next to it; 0 for nobody."""
         if self._given:
             return track
-        seen = self._seen.get(track)
-        if not seen:
+        seen = self._seen.get(track, [])
+        low, high = bisect_left(seen, (time_s - 1.0,)), bisect_left(seen, (time_s + 1.0,))
+        near = Counter(who for who in (self._on(*one) for one in seen[low:high]) if who)
+        if near:
+            return near.most_common(1)[0][0]
+        return next((who for who in (self._on(*one) for one in (*seen[low:], *seen[low::-1])) if who), 0)
+
+    def _on(self, _: float, frame: int, box: tuple[float, ...]) -> int:
+        """Return whose true box of a frame a box overlaps most, 0 for nobody's."""
+        here = slice(*self._starts[frame : frame + 2])
+        iou = overlaps(np.array([box], float), self._truth.xyxy_px[here].astype(float))
+        if iou.size == 0 or iou.max() < _IOU_MIN:
             return 0
-        low, high = bisect_left(seen, (time_s - 1.0, 0)), bisect_left(seen, (time_s + 1.0, 0))
-        if high > low:
-            return Counter(who for _, who in seen[low:high]).most_common(1)[0][0]
-        return seen[min(max(low, 0), len(seen) - 1)][1]
+        return int(self._truth.track_id[here][int(iou[0].argmax())])

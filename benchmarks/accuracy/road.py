@@ -22,12 +22,16 @@ NOISY = Noise(jitter=0.025, missed=0.05)
 
 
 class Question(NamedTuple):
-    """A rule, and the stories in which it is judged; an event is of the truth that lies this near (s)."""
+    """A rule, and the stories in which it is judged; an event is of the truth that lies this near (s).
+
+    `seeds`: in scenes of the first story of so many seeds, more where one has few.
+    """
 
     rule: str
     stories: tuple[str, ...]
     within_s: float
     again_s: float = 0.0
+    seeds: int = 2
 
 
 #: A second alarm of the same incident is false after this time (AID practice).
@@ -39,9 +43,9 @@ QUESTIONS = (
     Question("bus lane", ("lanes", "speed"), 2.0),
     Question("no stopping", ("stops",), 10.0),
     Question("tailgating", ("close", "speed"), 8.0),
-    Question("slow vehicle", ("slow", "speed"), 8.0, AGAIN_S),
+    Question("slow vehicle", ("slow", "speed"), 8.0, AGAIN_S, 4),
     Question("yield", ("yield",), 2.0),
-    *(Question(f"congestion {lane}", ("jam",), 20.0, AGAIN_S) for lane in (1, 2)),
+    *(Question(f"congestion {lane}", ("jam",), 20.0, AGAIN_S, 4) for lane in (1, 2)),
     Question("pedestrian", ("walks", "wrong"), 5.0, AGAIN_S),
 )
 #: A conflict is one below this time to contact.
@@ -52,7 +56,7 @@ ALARMS = (("stopped", ("stops",), 6.0), ("wrong way", ("wrong",), 3.0))
 
 def knobs(story: str, seed: int) -> Knobs:
     """Return the road on which a story is judged."""
-    often = {"stops": 45.0, "wrong": 20.0, "near": 14.0, "slow": 60.0, "yield": 20.0, "kerb": 24.0}.get(story, 15.0)
+    often = {"stops": 45.0, "wrong": 20.0, "near": 14.0, "slow": 36.0, "yield": 20.0, "kerb": 24.0}.get(story, 15.0)
     busy = {
         "stops": 700.0,
         "wrong": 400.0,
@@ -65,7 +69,8 @@ def knobs(story: str, seed: int) -> Knobs:
     }
     per_hour = busy.get(story, 900.0)
     fps = 25.0 if story in ("speed", "near") else 12.5
-    return Knobs(story=story, seed=seed, seconds=900.0, fps=fps, per_hour=per_hour, often_s=often)
+    seconds = 1350.0 if story == "jam" else 900.0
+    return Knobs(story=story, seed=seed, seconds=seconds, fps=fps, per_hour=per_hour, often_s=often)
 
 
 def run(seeds: Sequence[int]) -> list[Figure]:
@@ -74,7 +79,11 @@ def run(seeds: Sequence[int]) -> list[Figure]:
     for question in QUESTIONS:
         if question.rule not in RULES:
             continue
-        runs = [_story(story, seed) for story in question.stories for seed in seeds[:2]]
+        runs = [
+            _story(story, seed)
+            for k, story in enumerate(question.stories)
+            for seed in seeds[: 2 if k else question.seeds]
+        ]
         out += _violation(question.rule, scored(runs, question.rule, question.within_s, again_s=question.again_s))
     for rule, stories, limit_s in ALARMS:
         runs = [_story(story, seed) for story in stories for seed in seeds[:2]]

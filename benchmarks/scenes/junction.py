@@ -76,8 +76,15 @@ class Knobs:
 
 
 #: A driver as a rule stops short of the site's line; who overruns it stops beyond it, but before SUMO's lane ends.
+#: Nobody slides sideways while standing, as SUMO lets who changes lanes unless told so: a wheel turns by 22 degrees.
 TRAITS: dict[str, dict[str, object]] = {
-    "": {"jmStoplineGap": SETBACK_M + 0.8, "speedFactor": "normc(1.0,0.08,0.8,1.2)", "jmStopSignWait": 1.0},
+    "": {
+        "jmStoplineGap": SETBACK_M + 0.8,
+        "speedFactor": "normc(1.0,0.08,0.8,1.2)",
+        "jmStopSignWait": 1.0,
+        "lcMaxSpeedLatStanding": 0.0,
+        "lcMaxSpeedLatFactor": 0.4,
+    },
     "runner": {"jmDriveAfterRedTime": 1000, "jmDriveAfterYellowTime": 1000, "jmIgnoreFoeProb": 1.0},
     "overrun": {"jmStoplineGap": 1.4},
     "hasty": {"jmStopSignWait": 0.0, "jmDriveAfterRedTime": 0},

@@ -34,14 +34,29 @@ def edie_rows(course: Course, name: str, outline: list[Point], cell_s: float) ->
 
 
 def occupancy_rows(course: Course, name: str, outline: list[Point], cell_s: float) -> list[dict[str, Any]]:
-    """Return the share of time (%) in which any vehicle's middle line is over an upright rectangle, by interval."""
+    """Return the share of time (%) in which any vehicle's footprint is over an upright rectangle, by interval.
+
+    As for a loop in the road, a part of a vehicle is enough: who straddles two lanes is over both of their loops.
+    """
     corners = np.array(outline)
     low, high = corners.min(axis=0), corners.max(axis=0)
-    near, far = np.minimum(course.front_m, course.rear_m), np.maximum(course.front_m, course.rear_m)
-    over = ((near <= high) & (far >= low)).all(axis=1)
+    over = np.concatenate([_meets(course.corners_m(part)[:, :4, :2], low, high) for part in course.parts()])
     on = np.zeros(course.frames, bool)
     on[course.frame[over]] = True
     rows = round(cell_s * course.fps)
     cells = course.frames // rows
     share = on[: cells * rows].reshape(cells, rows).mean(axis=1)
     return [{"id": name, "begin_s": k * cell_s, "occupancy": 100 * float(share[k])} for k in range(cells)]
+
+
+def _meets(base: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Say which rectangles with the corners f8[n, 4, 2] (front, rear, other front, other rear) meet an upright one.
+
+    Two convex shapes are apart where one of their sides' normals parts them.
+    """
+    over = ((base.min(axis=1) <= high) & (base.max(axis=1) >= low)).all(axis=1)
+    box = np.array([low, (low[0], high[1]), high, (high[0], low[1])])
+    for way in (base[:, 0] - base[:, 2], base[:, 0] - base[:, 1]):
+        own, its = np.einsum("nij,nj->ni", base, way), box @ way.T
+        over &= (own.min(axis=1) <= its.max(axis=0)) & (own.max(axis=1) >= its.min(axis=0))
+    return over

@@ -22,9 +22,9 @@ Kmh = Annotated[float, msgspec.Meta(gt=0.0, le=200.0)]
 class Config(RuleConfig, kw_only=True, frozen=True):
     """Slower than `slow_kmh` and denser than `occupancy` for `held_s`, over a window of `window_s`, in each place.
 
-    Occupancy is the share of a lane's length, or of the time in which a zone is covered. It ends over `clear_kmh`, or
-    empty, for `clear_s`. Time in which `signal` stops its traffic, and `release_s` after, counts for neither; without
-    a signal's state a `window_s` as long as its cycle does the same.
+    Occupancy is a share of the length of a lane that can be seen, or of the time in which a zone is covered. It ends
+    over `clear_kmh`, or empty, for `clear_s`. Time in which `signal` stops its traffic, and `release_s` after, counts
+    for neither; without a signal's state a `window_s` as long as its cycle does the same.
     """
 
     lanes: Annotated[tuple[str, ...], msgspec.Meta(max_length=32)]  # may be none where there are zones
@@ -68,6 +68,8 @@ SETTINGS = np.dtype(
     [
         *((name, PLACE_ROW[name]) for name in PLACE_ROW.names or ()),
         ("length_m", "<f8"),
+        ("from_m", "<f8"),
+        ("to_road", "<f8", (3, 3)),
         ("signal", "<i2"),
         ("classes", "<u4"),
         ("reason", "<u1"),
@@ -87,7 +89,8 @@ def prepare(config, scene):
     for row in settings:
         zone = row["zone"]
         along = zone["m"][: zone["n"]] @ np.array([zone["flow_x_m"], zone["flow_y_m"]])
-        row["length_m"] = np.ptp(along) if row["lane_index"] >= 0 else math.nan
+        row["length_m"], row["from_m"] = np.ptp(along) if row["lane_index"] >= 0 else math.nan, along.min()
+        row["to_road"] = scene.to_road
     settings["signal"] = -1 if config.signal is None else scene.signal_names.index(config.signal)
     settings["classes"] = class_mask(config.classes)
     settings["reason"] = NO_REASON if scene.ground_error_m <= config.ground_error_max_m else CALIBRATION
