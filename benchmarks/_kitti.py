@@ -106,6 +106,7 @@ def evaluate(folder: Path, drives: Sequence[Drive], name: str, tracks: Sequence[
         "hota": 100 * float(total["hota"]["HOTA"].mean()),
         "det_a": 100 * float(total["hota"]["DetA"].mean()),
         "ass_a": 100 * float(total["hota"]["AssA"].mean()),
+        "loc_a": 100 * float(total["hota"]["LocA"].mean()),
         "idf1": 100 * float(total["identity"]["IDF1"]),
         "mota": 100 * float(clear["MOTA"]),
         "switches": int(clear["IDSW"]),

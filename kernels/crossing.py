@@ -17,12 +17,16 @@ from kernels.course import ACCEL_SD
 from kernels.geometry import line_offset_m
 from kernels.records import AT_EDGE, ENDED
 
+#: Offsets that are kept; enough for FIT_S at 100 frames/s.
+SAMPLES = 32
+
 #: Where one track stands to one line. `side` is the settled side (0: none yet), `pending` the side it may settle on
 #: since `pending_s`; the last passage through the line lies at `time_s` if `inside` its ends. `near`: it has crossed
 #: and not been well away from the line since. `known`: the point is that of a front or rear that can be told from the
 #: foot point; `last_m` is its last offset in metres, NaN for none. `first_*`: where the foot point was first.
 #: `speed_*`: in the row of the last passage. `lean_px_s`: the offset towards the settled side, summed over the time
-#: since the point was last beyond the dead band there; `lean_most_px_s`: that at the passage that is kept.
+#: since the point was last beyond the dead band there; `lean_most_px_s`: that at the passage that is kept. `fit`: sums
+#: of the offsets around that passage, of 1, t, t^2, t^3, t^4, o, t o, t^2 o, with t in units of FIT_S since it.
 CROSSING = np.dtype(
     [
         ("time_s", "<f8"),
@@ -47,26 +51,23 @@ CROSSING = np.dtype(
         ("speed_mps", "<f4"),
         ("speed_sd_mps", "<f4"),
         ("samples", "<u4"),
-        ("sample_s", "<f8", (8,)),
-        ("sample_px", "<f8", (8,)),
+        ("sample_s", "<f8", (SAMPLES,)),
+        ("sample_px", "<f8", (SAMPLES,)),
+        ("fit", "<f8", (8,)),
     ]
 )
 
-#: The time of a passage is that of a straight line through the offsets seen so long before and after it.
-FIT_S = 0.21
-#: The fit may move the passage by so much at most; beyond, the motion was not straight.
+#: The time of a passage is that of a parabola (steady acceleration) through the offsets seen so long before and after
+#: it.
+FIT_S = 0.3
+#: The fit may move the passage by so much at most; beyond, the motion was no such thing.
 FIT_MOVE_S = 0.1
-#: It may be off from the passage between two points by what so many deviations of the offsets explain; beyond, the
-#: speed was not steady, and the two points know better.
-FIT_SDS = 2.0
 #: A front that can be told only now was where the foot point was, one vehicle further, for so long at most.
 UNKNOWN_S = 1.0
 #: The speed at a passage is told from that of a row so much later at most; else it is that of the passage's own row.
 SPEED_BACK_S = 0.6
 #: Of two passages before which the offsets sum up to the same the later one counts.
 TIE_PX_S = 1e-6
-#: A slower way through the line has no time of passage that a fit could tell.
-SLOWEST_PX_S = 1e-3
 
 #: After a crossing the line is armed again once the point has been so many dead bands beyond it: a box that flickers
 #: near the line it has just crossed does not cross back.
@@ -92,6 +93,7 @@ def crossing_reset(state):
     state["time_s"] = 0.0
     state["last_m"] = math.nan
     state["lean_px_s"], state["lean_most_px_s"] = 0.0, 0.0
+    state["fit"][:] = 0.0
 
 
 @kernel
@@ -111,48 +113,55 @@ def within_ends(line, x, y):
 
 @kernel
 def sample_add(state, time_s, offset_px):
-    """Keep one more offset from the line; the last eight are kept."""
-    at = state["samples"] % 8
+    """Keep one more offset from the line; the last SAMPLES are kept."""
+    at = state["samples"] % SAMPLES
     state["sample_s"][at] = time_s
     state["sample_px"][at] = offset_px
     state["samples"] += 1
 
 
 @kernel
-def passage_s(state):
-    """Return the time of the last passage in s: of a least-squares line through the offsets around it.
+def fit_begin(state):
+    """Begin the fit of a passage at `time_s` with the offsets that are kept."""
+    state["fit"][:] = 0.0
+    for k in range(min(state["samples"], SAMPLES)):
+        fit_add(state, state["sample_s"][k], state["sample_px"][k])
 
-    A box's edge is noisy by more than a slow road user moves in a frame; several offsets know better than two. Where
-    fewer than three are near, or the line meets zero elsewhere than their noise explains, it is the passage between the
-    two points. The noise is how far each offset is from the line through its neighbours.
+
+@kernel
+def fit_add(state, time_s, offset_px):
+    """Take an offset into the fit of the passage, where it lies near it."""
+    t, part = (time_s - state["time_s"]) / FIT_S, 1.0
+    if abs(t) > 1.0:
+        return
+    for k in range(5):
+        state["fit"][k] += part
+        if k < 3:
+            state["fit"][5 + k] += part * offset_px
+        part *= t
+
+
+@kernel
+def passage_s(state):
+    """Return the time of the last passage in s: of a least-squares parabola through the offsets around it.
+
+    A box's edge is noisy by more than a slow road user moves in a frame; several offsets know better than two, and with
+    a steady acceleration they may be of a start from rest. Where fewer than four are near, or the parabola has its zero
+    elsewhere, it is the passage between the two points.
     """
-    n, sum_t, sum_o, sum_tt, sum_to = 0, 0.0, 0.0, 0.0, 0.0
-    t1, o1, t2, o2 = 0.0, 0.0, 0.0, 0.0
-    bent, parts = 0.0, 0.0
-    stored = min(state["samples"], 8)
-    for k in range(state["samples"] - stored, state["samples"]):
-        t, offset = state["sample_s"][k % 8] - state["time_s"], state["sample_px"][k % 8]
-        if abs(t) <= FIT_S:
-            n += 1
-            sum_t += t
-            sum_o += offset
-            sum_tt += t * t
-            sum_to += t * offset
-            if n >= 3 and t > t2:
-                part = (t1 - t2) / (t - t2)
-                off = o1 - (1.0 - part) * o2 - part * offset
-                bent += off * off
-                parts += 1.0 + part * part + (1.0 - part) * (1.0 - part)
-            t1, o1, t2, o2 = t, offset, t1, o1
-    spread = n * sum_tt - sum_t * sum_t
-    slope = n * sum_to - sum_t * sum_o
-    if n < 3 or spread <= 0.0 or abs(slope) < SLOWEST_PX_S * spread:
+    n, t, tt, ttt, tttt = state["fit"][0], state["fit"][1], state["fit"][2], state["fit"][3], state["fit"][4]
+    o, to, tto = state["fit"][5], state["fit"][6], state["fit"][7]
+    # Cramer's rule for the offset, its slope and its bend; the determinant is positive where three times are distinct.
+    c = o * (tt * tttt - ttt * ttt) - to * (t * tttt - tt * ttt) + tto * (t * ttt - tt * tt)
+    b = n * (to * tttt - tto * ttt) - t * (o * tttt - tto * tt) + tt * (o * ttt - to * tt)
+    a = n * (tt * tto - ttt * to) - t * (t * tto - ttt * o) + tt * (t * to - tt * o)
+    root = b * b - 4.0 * a * c
+    if n < 4.0 or root < 0.0:
         return state["time_s"]
-    moved = (sum_t * sum_to - sum_tt * sum_o) / slope
-    off = moved * slope / spread
-    if abs(moved) > FIT_MOVE_S or off * off * parts > FIT_SDS * FIT_SDS * bent:
+    slope = abs(b) + math.sqrt(root)
+    if abs(c) * 2.0 * FIT_S >= FIT_MOVE_S * slope:
         return state["time_s"]
-    return state["time_s"] + moved
+    return state["time_s"] - math.copysign(2.0 * c * FIT_S / slope, b * c)
 
 
 @kernel
@@ -253,6 +262,9 @@ def crossing_step(state, line, track, anchor, settle_s, band_px, band_share):
             state["inside"] = within_ends(line, state["x_px"], state["y_px"])
             state["speed_mps"], state["speed_sd_mps"] = track["speed_mps"], track["speed_sd_mps"]
             state["bridged"] = track["flags"]
+            fit_begin(state)
+        else:
+            fit_add(state, track["time_s"], offset)
         state["lean_px_s"] += 0.5 * (offset0 + offset) * state["side"] * (track["time_s"] - before_s)
         if offset * state["side"] > band:
             state["lean_px_s"], state["lean_most_px_s"] = 0.0, 0.0

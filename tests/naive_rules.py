@@ -12,12 +12,10 @@ from kernels.crossing import (
     CENTRE,
     FIT_MOVE_S,
     FIT_S,
-    FIT_SDS,
     FOOT,
     FRONT,
     REAR,
     REARM_BANDS,
-    SLOWEST_PX_S,
     SPEED_BACK_S,
     TIE_PX_S,
     UNKNOWN_S,
@@ -223,27 +221,14 @@ def end_before(past, track, line, anchor):
     return seen_row(list(past), track, line, anchor, 0.0, 0.0).before
 
 
-def sample_add(samples, time_s, offset_px):
-    """The last eight offsets."""
-    return [*samples, (time_s, offset_px)][-8:]
-
-
 def passage_s(samples, time_s):
-    """The zero of a straight line (numpy's fit) through the offsets near the passage, if it lies near it too."""
+    """The zero of a parabola (numpy's fit) through the offsets near the passage, if it lies near it too."""
     near = [(t - time_s, offset) for t, offset in samples if abs(t - time_s) <= FIT_S]
-    if len(near) < 3 or len({t for t, _ in near}) < 2:
+    if len(near) < 4 or len({t for t, _ in near}) < 3:
         return time_s
-    slope, at_zero = np.polyfit(*zip(*near, strict=True), 1)
-    moved = -at_zero / slope if abs(slope) >= SLOWEST_PX_S else np.inf
-    if abs(moved) > FIT_MOVE_S:
-        return time_s
-    bends, parts = [], []
-    for (t0, o0), (t1, o1), (t2, o2) in zip(near, near[1:], near[2:], strict=False):
-        if t2 > t0:
-            bends.append(o1 - np.interp(t1, [t0, t2], [o0, o2]))
-            parts.append(1 + ((t1 - t0) / (t2 - t0)) ** 2 + ((t2 - t1) / (t2 - t0)) ** 2)
-    noise = math.sqrt(np.sum(np.square(bends)) / np.sum(parts)) if parts else math.inf
-    return time_s + moved if abs(moved * slope) <= FIT_SDS * noise else time_s
+    zeros = np.roots(np.polyfit(*zip(*near, strict=True), 2))
+    moves = [float(zero.real) for zero in zeros if abs(zero.imag) < 1e-12 and abs(zero) < FIT_MOVE_S]
+    return time_s + min(moves, key=abs, default=0.0)
 
 
 def offsets_of(past):
@@ -252,8 +237,8 @@ def offsets_of(past):
     for row in past:
         if not row.flags & ENDED and row.before[1] == row.before[1]:
             if not samples:
-                samples = sample_add(samples, row.before[0], row.offset_before)
-            samples = sample_add(samples, row.time_s, row.offset)
+                samples.append((row.before[0], row.offset_before))
+            samples.append((row.time_s, row.offset))
     return samples
 
 

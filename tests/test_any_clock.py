@@ -29,6 +29,19 @@ SPEED_MAX_MPS = 70.0
 #: Rules that need a lane or a zone.
 ONE_OF = ("section", "queue")
 
+#: Settings with which a rule judges within the few seconds that a stream lasts here.
+SOON: dict[str, dict[str, object]] = {
+    "congestion": {"slow_kmh": 90.0, "clear_kmh": 95.0, "occupancy": 0.0, "held_s": 0.5, "window_s": 1.0},
+    "pedestrian_on_road": {"held_s": 0.2, "edge_m": 0.0, "age_min_s": 0.3},
+    "section": {"interval_s": 1.0},
+    "slow_vehicle": {"slow_kmh": 60.0, "others_min": 1, "held_s": 0.2, "accel_max_mps2": 20.0, "queue_m": 0.0},
+    "stopped_vehicle": {"dwell_s": 2.0},
+    "stopping": {"dwell_s": 0.0, "settle_s": 1.0},
+    "tailgating": {"speed_min_kmh": 5.0, "held_s": 0.2, "gap_s": 5.0, "braking_mps2": 20.0, "age_min_s": 0.3},
+    "u_turn": {"turned_min_deg": 1.0},
+    "forbidden_turn": {"turned_max_deg": 720.0},
+}
+
 #: What a stamp does: the next frame's, the same again, one back, a pause, a jump, the counter's end, none.
 STEPS = st.lists(
     st.one_of(
@@ -46,7 +59,7 @@ STEPS = st.lists(
 @cache
 def scene() -> Scene:
     """A road that comes down the picture, with everything drawn that a rule can ask for."""
-    lane = ((240.0, 20.0), (400.0, 20.0), (600.0, 350.0), (40.0, 350.0))
+    lane = ((207.0, 75.0), (433.0, 75.0), (582.0, 320.0), (58.0, 320.0))
     camera = Camera(
         url="v.mp4",
         model="none",
@@ -64,7 +77,7 @@ def scene() -> Scene:
 
 def config_of(rule: Rule) -> object:
     """Return the rule's settings with the one name of each kind wherever it must have one."""
-    given_: dict[str, object] = {"type": rule.type, "name": rule.type}
+    given_: dict[str, object] = {"type": rule.type, "name": rule.type, **SOON.get(rule.type, {})}
     for field in msgspec.structs.fields(rule.config):
         if field.name in rule.references and (field.required or (rule.type in ONE_OF and field.name == "lane")):
             name = "a/a" if rule.references[field.name] == "lane" else "a"
@@ -73,23 +86,31 @@ def config_of(rule: Rule) -> object:
 
 
 def boxes(seed: int, at_s: float) -> list[tuple[tuple[float, ...], float, int]]:
-    """Return road users that come down the road and some that cross it, at the time the camera saw them."""
+    """Return the road users at the time the camera saw them.
+
+    Some come down the road or go up it, one crosses it, one walks over it, one follows close, one comes and stands, one
+    comes and turns back.
+    """
     rng = np.random.default_rng(seed)
-    found = []
+    at = []
     for number in range(5):
         start_s, speed = rng.uniform(-1, 4), rng.uniform(-60, 120)
         x, y = 320 + rng.uniform(-90, 90), (40.0 if speed > 0 else 330.0) + speed * (at_s - start_s)
-        if number == 4:
-            x, y = 60 + speed * at_s, 220.0
+        at.append((x, y, number % len(CLASSES)) if number < 4 else (60 + speed * at_s, 220.0, 4))
+    at.append((120 + 60 * at_s, 240.0, CLASSES.index("person")))
+    at += [(330.0, 60 + 70 * at_s, 0), (330.0, 30 + 70 * at_s, 0)]
+    at.append((270.0, min(60 + 90 * at_s, 260.0), 0))
+    at.append((380.0, 60 + 90 * at_s if at_s < 2.0 else 240.0 - 90 * (at_s - 2.0), 0))
+    found = []
+    for x, y, class_id in at:
         size = 12 + y / 6
         if 30 < y < 340 and 10 < x < 630:
-            found.append(((x - size, y - size, x + size, y), 0.9, number % len(CLASSES)))
+            found.append(((x - size, y - size, x + size, y), 0.9, class_id))
     return found
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(STEPS, st.integers(0, 1000), st.sampled_from([0, (1 << WRAP_BITS) - 50 * FRAME_TICKS]))
-def test_no_event_outside_physical_bounds(steps, seed, first_pts):
+def follow(steps: list[int | None], seed: int, first_pts: int) -> tuple[list, dict[int, list[float]]]:
+    """Return what all rules tell of a stream with these stamps, and from when to when each of its epochs lasted."""
     clock = StreamClock(TICK, 0.04, WRAP_BITS)
     lane = Lane(scene(), [config_of(rule) for rule in REGISTRY.values()])
     lamps = np.zeros((1, 3), LAMP)
@@ -106,15 +127,29 @@ def test_no_event_outside_physical_bounds(steps, seed, first_pts):
         found = as_detections(boxes(seed, frame * 0.04))
         told += lane.step(found, frame, instant.time_s, instant.epoch, lamps)
     told += lane.end()
+    return told, spans
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(STEPS, st.integers(0, 1000), st.sampled_from([0, (1 << WRAP_BITS) - 50 * FRAME_TICKS]))
+def test_no_event_outside_physical_bounds(steps, seed, first_pts):
+    told, spans = follow(steps, seed, first_pts)
     for index, events in told:
         check(list(REGISTRY.values())[index], events, spans)
+    again, _ = follow(steps, seed, first_pts)
+    assert [(index, events.tobytes()) for index, events in again] == [(i, events.tobytes()) for i, events in told]
+
+
+#: Not set off here: they need lanes side by side, and a front that can be told from a rear while it stands.
+QUIET = {"solid_line", "stop_line_overrun"}
 
 
 def test_on_a_sound_clock_they_set_rules_off():
-    lane = Lane(scene(), [config_of(REGISTRY["line_count"])])
-    frames = [(frame, as_detections(boxes(7, frame * 0.04))) for frame in range(140)]
-    told = [one for frame, found in frames for one in lane.step(found, frame, frame * 0.04, 0, np.zeros((1, 3), LAMP))]
-    assert len(told) >= 2
+    loud: set[str] = set()
+    for seed in range(8):
+        told, _ = follow([FRAME_TICKS] * 200, seed, 0)
+        loud |= {list(REGISTRY)[index] for index, events in told if len(events)}
+    assert set(REGISTRY) - loud == QUIET
 
 
 def check(rule: Rule, events: np.ndarray, spans: dict[int, list[float]]) -> None:
@@ -130,6 +165,8 @@ def check(rule: Rule, events: np.ndarray, spans: dict[int, list[float]]) -> None
                 assert abs(value) <= SPEED_MAX_MPS, (rule.type, name, event)
             if "sd" in name.split("_"):
                 assert value >= 0.0, (rule.type, name, event)
+            elif name == "gap_s":  # below zero beside each other
+                assert abs(value) <= max(end_s, 1.0) + 1e-3, (rule.type, name, event)
             elif name in ("entry_s", "since_s"):
                 assert value <= end_s + 1e-6, (rule.type, name, event)
             elif name.endswith("_s") and name not in ("time_s", "red_s", "margin_s", "ttc_s"):
