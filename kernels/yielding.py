@@ -180,7 +180,7 @@ def walker_step(own, s, track, clock, signals):
         own["on_s"] = now
     if own["reason"] == NO_REASON:
         # Whether it was lost and found again counts at the moment of a passage.
-        own["reason"] = doubt(track, clock, -math.inf, s["age_min_s"] if inside else 0.0, s["score_min"])
+        own["reason"] = doubt(track, clock, math.inf, s["age_min_s"] if inside else 0.0, s["score_min"])
         if own["reason"] == NO_REASON and track["position_sd_m"] > s["position_sd_max_m"]:
             own["reason"] = CALIBRATION
     if own["n"] == 0 or now - own["at_s"][(own["n"] - 1) % WALKER_KEEP] >= WALKER_STEP_S:
