@@ -243,7 +243,7 @@ def driver_step(own, nearest, s, track, clock):
 
 @kernel
 def speed_at(driver, at_s):
-    """Return (speed, deviation) in m/s of a driver at a moment, from its way before and after; NaN for too little of it.
+    """Return (speed, deviation) in m/s of a driver at a moment, from its way around it; NaN for too little of it.
 
     The deviation of a slope is that of a place over the time, times the root of 12 over the number of places (domain
     3.2); of places that hang together only one in TIED_S counts.

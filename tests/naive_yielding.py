@@ -102,7 +102,10 @@ def walker_step(memory, s, track, clock, signals):
     one.seen.append((now, at))
     one.v = complex(float(track["vx_mps"]), float(track["vy_mps"]))
     one.inside = is_in(s["zone"], at)
-    was, one.on = now - one.on_s <= 1.0 or one.on, one.inside or moves_in(s["zone"], track, at.real, at.imag, float(s["kerb_m"]))
+    was, one.on = (
+        now - one.on_s <= 1.0 or one.on,
+        one.inside or moves_in(s["zone"], track, at.real, at.imag, float(s["kerb_m"])),
+    )
     if one.on and not was:
         one.entered_s, one.excused, one.reason = now, False, 0
         one.heading = one.v / abs(one.v) if one.v else 0j
