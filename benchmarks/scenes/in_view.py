@@ -46,9 +46,12 @@ def pairs_in_view(truth: Truth, seen: Seen, noise: Noise, fps: float) -> Truth:
             if not there or near["ttc_s"] > UNSURE_S:
                 unseen.append({"rule": rule, "track_id": ego, "time_s": one.time_s, "foe": foe})
     tables = {name: rows for name, rows in truth.tables.items() if name not in ("followings", "closings")}
+    told_of_pairs = len(tables) < len(truth.tables)
     if "closings" in truth.tables:
         tables["conflicts"] = conflicts
-    return Truth(events, unsure, {**tables, "unseen": unseen} if conflicts or unseen else tables)
+    if told_of_pairs:
+        tables["unseen"] = unseen
+    return Truth(events, unsure, tables)
 
 
 def _key(who: np.ndarray, frame: np.ndarray) -> set[tuple[int, int]]:
