@@ -9,7 +9,7 @@ import numpy as np
 from kernels._jit import kernel
 from kernels.footprint import FOOTPRINT, footprint_fill, footprint_reset, zone_share
 from kernels.geometry import inside_zone_m
-from kernels.guards import doubt
+from kernels.guards import RELINK_CLEAR_S, doubt
 from kernels.records import CALIBRATION, ENDED, IDENTITY, NO_REASON, TRUNCATED
 from kernels.signals import is_unclear, state_at, stops_traffic, unclear_reason
 from kernels.zones import edge_distance
@@ -26,6 +26,8 @@ WALKER = np.dtype(
         ("x", "<f8", (WALKER_KEEP,)),
         ("y", "<f8", (WALKER_KEEP,)),
         ("entered_s", "<f8"),
+        ("on_s", "<f8"),
+        ("relinked_s", "<f8"),
         ("seen_s", "<f8"),
         ("before_s", "<f8"),
         ("x_m", "<f8"),
@@ -54,6 +56,7 @@ DRIVER = np.dtype(
         ("y", "<f8", (DRIVER_KEEP,)),
         ("speed", "<f8", (DRIVER_KEEP,)),
         ("speed_sd", "<f8", (DRIVER_KEEP,)),
+        ("place_sd", "<f8", (DRIVER_KEEP,)),
         ("footprint", FOOTPRINT),
         ("entered_s", "<f8"),
         ("left_s", "<f8"),
@@ -96,6 +99,8 @@ AWAY, OVER, PASSED = range(3)
 BODY_M = 0.3
 #: Who moves in will be on the crosswalk so soon, at such a speed.
 MOVING_IN_S, MOVING_MPS = 2.0, 0.5
+#: Who was not on its way for no longer than this is on it still.
+STAGGER_S = 1.0
 #: One on its way who makes less than this of it, so near to the driver's way, was made to stop or step back.
 STOPPED_MPS, DISPLACED_M = 0.3, 3.0
 #: A driver that is slower drives nobody back.
@@ -104,6 +109,12 @@ PUSHING_MPS = 1.4
 STEP_MAX_S = 1.0
 #: Time to react and a brake's comfortable limit (domain: d > v 1.0 + v^2 / (2 * 3.4)).
 REACT_S, BRAKE_MPS2 = 1.0, 3.4
+#: A driver's speed at a moment is the slope of its way over so much before and after (s), if that is FIT_MIN_S or more.
+#: Its places hang together for TIED_S, and nobody drives quite evenly (m/s^2).
+FIT_S, FIT_MIN_S, FIT_PLACES = 1.2, 0.9, 4
+TIED_S, UNEVEN_MPS2 = 0.6, 0.5
+#: It surely could stop if it could at a speed so many deviations higher.
+SURE_SDS = 2.0
 #: Halvings of a step until the place of passage is known.
 HALVINGS = 10
 
@@ -145,7 +156,7 @@ def walker_step(own, s, track, clock, signals):
     x, y, now = float(track["foot_x_m"]), float(track["foot_y_m"]), track["time_s"]
     if own["track_id"] != track["id"]:
         own["track_id"], own["n"], own["on"], own["inside"], own["seen_s"] = track["id"], 0, 0, 0, -math.inf
-        own["entered_s"], own["excused"], own["reason"] = math.inf, 0, NO_REASON
+        own["entered_s"], own["on_s"], own["excused"], own["reason"] = math.inf, -math.inf, 0, NO_REASON
     if track["flags"] & ENDED or not (x == x and y == y):
         return
     own["before_s"], own["before_x_m"], own["before_y_m"] = own["seen_s"], own["x_m"], own["y_m"]
@@ -153,8 +164,8 @@ def walker_step(own, s, track, clock, signals):
     own["vx_mps"], own["vy_mps"] = track["vx_mps"], track["vy_mps"]
     inside = inside_zone_m(s["zone"], x, y)
     on = inside or moves_in(s["zone"], track, x, y, s["kerb_m"])
-    # Who walks on from the kerb is on the way already; who turned away from it is not.
-    if on and own["on"] == 0:
+    # Who walks on from the kerb is on the way already; who turned away from it is not, but a stagger is no turn.
+    if on and own["on"] == 0 and now - own["on_s"] > STAGGER_S:
         own["entered_s"], own["excused"], own["reason"] = now, 0, NO_REASON
         speed = math.hypot(own["vx_mps"], own["vy_mps"])
         own["hx"], own["hy"] = (own["vx_mps"] / speed, own["vy_mps"] / speed) if speed > 0.0 else (0.0, 0.0)
@@ -164,9 +175,12 @@ def walker_step(own, s, track, clock, signals):
             own["excused"] = stops_traffic(state)
             if is_unclear(state):
                 own["reason"] = unclear_reason(signal)
-    own["on"], own["inside"] = on, inside
+    own["on"], own["inside"], own["relinked_s"] = on, inside, track["relinked_s"]
+    if on:
+        own["on_s"] = now
     if own["reason"] == NO_REASON:
-        own["reason"] = doubt(track, clock, now, s["age_min_s"] if inside else 0.0, s["score_min"])
+        # Whether it was lost and found again counts at the moment of a passage.
+        own["reason"] = doubt(track, clock, math.inf, s["age_min_s"] if inside else 0.0, s["score_min"])
         if own["reason"] == NO_REASON and track["position_sd_m"] > s["position_sd_max_m"]:
             own["reason"] = CALIBRATION
     if own["n"] == 0 or now - own["at_s"][(own["n"] - 1) % WALKER_KEEP] >= WALKER_STEP_S:
@@ -223,27 +237,69 @@ def driver_step(own, nearest, s, track, clock):
         k = own["n"] % DRIVER_KEEP
         own["at_s"][k], own["x"][k], own["y"][k] = now, front_x, front_y
         own["speed"][k], own["speed_sd"][k] = track["speed_mps"], track["speed_sd_mps"]
+        own["place_sd"][k] = track["position_sd_m"]
         own["n"] += 1
+
+
+@kernel
+def speed_at(driver, at_s):
+    """Return (speed, deviation) in m/s of a driver at a moment, from its way around it; NaN for too little of it.
+
+    The deviation of a slope is that of a place over the time, times the root of 12 over the number of places (domain
+    3.2); of places that hang together only one in TIED_S counts.
+    """
+    n, t, tt, x, xt, y, yt, sd_m = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    low_s, high_s = math.inf, -math.inf
+    for i in range(max(driver["n"] - DRIVER_KEEP, 0), driver["n"]):
+        k = i % DRIVER_KEEP
+        after_s = driver["at_s"][k] - at_s
+        if abs(after_s) > FIT_S + 1e-6 or driver["at_s"][k] > driver["entered_s"]:
+            continue
+        dx, dy = driver["x"][k] - driver["entry_x"], driver["y"][k] - driver["entry_y"]
+        n, t, tt, sd_m = n + 1.0, t + after_s, tt + after_s * after_s, sd_m + driver["place_sd"][k]
+        x, xt, y, yt = x + dx, xt + dx * after_s, y + dy, yt + dy * after_s
+        low_s, high_s = min(low_s, after_s), max(high_s, after_s)
+    lasts_s = high_s - low_s
+    if n < FIT_PLACES or not lasts_s >= FIT_MIN_S - 1e-6:
+        return math.nan, math.nan
+    spread = n * tt - t * t
+    speed = math.hypot(n * xt - t * x, n * yt - t * y) / spread
+    own_sd = sd_m / n * math.sqrt(12.0 * TIED_S / lasts_s) / lasts_s
+    return speed, math.hypot(own_sd, UNEVEN_MPS2 * t / n)
+
+
+@kernel
+def need_m(speed):
+    """Return how far (m) a driver needs to stop."""
+    return speed * REACT_S + speed * speed / (2.0 * BRAKE_MPS2)
 
 
 @kernel
 def room_at(driver, since_s):
     """Return (way to the crosswalk m, speed m/s, its deviation, whether known by then) of a driver at a moment.
 
-    Of the first place with a speed kept from then on, so the way is rather too short than too long; NaN where there is
-    none. A driver first seen later was further away, so who could stop from there could have stopped before.
+    Of the places with a speed in the time to react from then on, that from which it could stop most surely: who could
+    from there could have before. NaN where there is none.
     """
-    known = False
+    known, way, speed, sd, room, until_s = False, 0.0, math.nan, math.nan, -math.inf, math.inf
     for i in range(max(driver["n"] - DRIVER_KEEP, 0), driver["n"]):
         k = i % DRIVER_KEEP
-        at_s, speed = driver["at_s"][k], driver["speed"][k]
-        if speed != speed or at_s > driver["entered_s"]:
+        at_s = driver["at_s"][k]
+        if at_s > min(driver["entered_s"], until_s):
             continue
         known = known or at_s <= since_s
-        if at_s >= since_s:
-            way = math.hypot(driver["x"][k] - driver["entry_x"], driver["y"][k] - driver["entry_y"])
-            return way, speed, driver["speed_sd"][k], known
-    return 0.0, math.nan, math.nan, known
+        if at_s < since_s:
+            continue
+        v, v_sd = speed_at(driver, at_s)
+        if not v_sd < driver["speed_sd"][k] and driver["speed"][k] == driver["speed"][k]:
+            v, v_sd = driver["speed"][k], driver["speed_sd"][k]
+        if v != v:
+            continue
+        until_s = min(until_s, at_s + REACT_S)
+        to_go = math.hypot(driver["x"][k] - driver["entry_x"], driver["y"][k] - driver["entry_y"])
+        if to_go - need_m(v + SURE_SDS * v_sd) > room:
+            way, speed, sd, room = to_go, v, v_sd, to_go - need_m(v + SURE_SDS * v_sd)
+    return way, speed, sd, known
 
 
 @kernel
@@ -255,12 +311,14 @@ def nearest_offer(nearest, driver, walker, pet_s, first, displaced):
     if walker["excused"] != 0 or not walker["entered_s"] <= driver["entered_s"]:
         return
     way, speed, sd, seen = room_at(driver, walker["entered_s"])
-    need = speed * REACT_S + speed * speed / (2.0 * BRAKE_MPS2)
-    fast = speed + 2.0 * sd
-    sure = way > fast * REACT_S + fast * fast / (2.0 * BRAKE_MPS2)
+    need = need_m(speed)
+    sure = way > need_m(speed + SURE_SDS * sd)
     if speed == speed and not way > need and seen:
         return
     reason = walker["reason"]
+    for at_s in (driver["entered_s"], walker["seen_s"]):
+        if reason == NO_REASON and abs(at_s - walker["relinked_s"]) < RELINK_CLEAR_S:
+            reason = IDENTITY
     if reason == NO_REASON and not sure:
         reason = IDENTITY if not seen or speed != speed else CALIBRATION
     old = nearest["found"] != 0

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import naive_encounter as twins
 import naive_footprint
+import naive_later
+import numpy as np
 from naive_standing import doubt, judgement_of
 
-from kernels.records import ENDED, REASONS
+from kernels.records import ENDED, REASONS, TRACK
 
 
 @dataclass
@@ -58,6 +60,7 @@ class World:
     users: dict = field(default_factory=dict)
     here: list = field(default_factory=list)
     open: list = field(default_factory=list)
+    later: naive_later.Later = field(default_factory=naive_later.Later)
     trails: dict = field(default_factory=dict)
 
 
@@ -283,10 +286,14 @@ def conflict_step(tracks, clock, settings, world):
     """Close what has been quiet for long enough; tell of what was a conflict."""
     s = {name: float(settings[0][name]) for name in ("ttc_max_s", "pet_report_s", "pet_max_s", "drac_mps2")}
     near, events = settings[0]["near"], []
-    meetings_step(world, tracks, clock, near)
-    passings_step(world, clock, near, s["pet_max_s"])
+    naive_later.later_push(world.later, tracks, clock)
+    while naive_later.later_due(world.later, bool(clock["last"])):
+        rows, then = naive_later.later_next(world.later)
+        meetings_step(world, np.array(rows, TRACK), then, near)
+        passings_step(world, then, near, s["pet_max_s"])
+    now = float(world.later.frames[world.later.done - 1][0]["time_s"]) if world.later.done else -math.inf
     for one in list(world.open):
-        if not (float(clock["time_s"]) - one.active_s > s["pet_max_s"] or clock["last"]):
+        if not (now - one.active_s > s["pet_max_s"] or clock["last"]):
             continue
         world.open.remove(one)
         kind, met = twins.encounter_kind(one.angle), one.ttc_s < math.inf

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import naive_footprint
+import numpy as np
 from naive_geometry import inside_zone_m
 from naive_heading import edge_distance
 from naive_signals import is_unclear, state_at, stops_traffic, unclear_reason
@@ -23,6 +24,8 @@ class Walker:
     seen: list = field(default_factory=list)  # (time, place) of every row
     v: complex = 0j
     entered_s: float = math.inf
+    on_s: float = -math.inf
+    relinked_s: float = -math.inf
     heading: complex = 0j
     on: bool = False
     inside: bool = False
@@ -35,7 +38,7 @@ class Driver:
     """One who drives; `stage` is away, over or passed."""
 
     id: int
-    kept: list = field(default_factory=list)  # (time, front, speed, sd), a fifth of a second apart
+    kept: list = field(default_factory=list)  # (time, front, speed, sd, sd of place), a fifth of a second apart
     rect: dict = field(default_factory=naive_footprint.footprint_reset)
     ends: tuple = ()  # (time, front, rear) of the last row
     stage: str = "away"
@@ -99,7 +102,10 @@ def walker_step(memory, s, track, clock, signals):
     one.seen.append((now, at))
     one.v = complex(float(track["vx_mps"]), float(track["vy_mps"]))
     one.inside = is_in(s["zone"], at)
-    was, one.on = one.on, one.inside or moves_in(s["zone"], track, at.real, at.imag, float(s["kerb_m"]))
+    was, one.on = (
+        now - one.on_s <= 1.0 or one.on,
+        one.inside or moves_in(s["zone"], track, at.real, at.imag, float(s["kerb_m"])),
+    )
     if one.on and not was:
         one.entered_s, one.excused, one.reason = now, False, 0
         one.heading = one.v / abs(one.v) if one.v else 0j
@@ -108,8 +114,9 @@ def walker_step(memory, s, track, clock, signals):
             state = state_at(signal, now)[0]
             one.excused = stops_traffic(state)
             one.reason = unclear_reason(signal) if is_unclear(state) else 0
+    one.on_s, one.relinked_s = now if one.on else one.on_s, float(track["relinked_s"])
     age = float(s["age_min_s"]) if one.inside else 0.0
-    one.reason = one.reason or doubt(track, clock, now, age, float(s["score_min"]))
+    one.reason = one.reason or doubt(track, clock, -1e9, age, float(s["score_min"]))
     one.reason = one.reason or (CALIBRATION if track["position_sd_m"] > s["position_sd_max_m"] else 0)
     if not one.kept or now - one.kept[-1][0] >= 0.1:
         one.kept.append((now, at))
@@ -156,18 +163,42 @@ def driver_step(memory, s, track, clock):
     one.ends = (now, front, rear)
     one.row = {"track_id": one.id, "score": float(track["score"]), "class_id": int(track["class_id"])}
     if not one.kept or now - one.kept[-1][0] >= 0.2:
-        one.kept.append((now, front, float(track["speed_mps"]), float(track["speed_sd_mps"])))
+        one.kept.append((now, front, *(float(track[n]) for n in ("speed_mps", "speed_sd_mps", "position_sd_m"))))
+
+
+def need_m(speed):
+    """A second, and then a brake of 3.4 m/s2."""
+    return speed * 1.0 + speed * speed / 6.8
+
+
+def speed_at(driver, at_s):
+    """A straight line through the places 1.2 s before and after."""
+    near = [one for one in driver.kept[-64:] if one[0] <= driver.entered_s and abs(one[0] - at_s) <= 1.2 + 1e-6]
+    if len(near) < 4 or near[-1][0] - near[0][0] < 0.9 - 1e-6:
+        return math.nan, math.nan
+    times = np.array([one[0] for one in near]) - at_s
+    lasts = times[-1] - times[0]
+    slopes = np.polyfit(times - times.mean(), np.array([[one[1].real, one[1].imag] for one in near]), 1)[0]
+    place = float(np.mean([one[4] for one in near]))
+    sd = place / lasts * math.sqrt(12.0 / (lasts / 0.6))
+    return float(np.hypot(*slopes)), math.sqrt(sd**2 + (0.5 * times.mean()) ** 2)
 
 
 def room_at(driver, since_s):
-    """The first place kept between the walker's entry and the driver's."""
-    kept = [one for one in driver.kept[-64:] if not math.isnan(one[2]) and one[0] <= driver.entered_s]
+    """The place between the walker's entry and the driver's, up to a second after the first, of the most room."""
+    kept = [one for one in driver.kept[-64:] if one[0] <= driver.entered_s]
     seen = any(one[0] <= since_s for one in kept)
-    later = [one for one in kept if one[0] >= since_s]
-    if not later:
+    choices = []
+    for at_s, front, *own in kept:
+        slope = speed_at(driver, at_s)
+        speed, sd = slope if slope[1] < own[1] or math.isnan(own[0]) else own[:2]
+        if at_s >= since_s and not math.isnan(speed):
+            way = abs(front - driver.entry)
+            choices.append((at_s, way - need_m(speed + 2 * sd), way, speed, sd))
+    choices = [one for one in choices if one[0] <= choices[0][0] + 1.0]
+    if not choices:
         return 0.0, math.nan, math.nan, seen
-    _, front, speed, sd = later[0]
-    return abs(front - driver.entry), speed, sd, seen
+    return *max(choices, key=lambda one: one[1])[2:], seen
 
 
 def nearest_offer(driver, walker, pet_s, first, displaced):
@@ -175,11 +206,12 @@ def nearest_offer(driver, walker, pet_s, first, displaced):
     if walker.excused or walker.entered_s > driver.entered_s:
         return
     way, speed, sd, seen = room_at(driver, walker.entered_s)
-    need, safe = (v * 1.0 + v * v / 6.8 for v in (speed, speed + 2 * sd))
+    need, safe = need_m(speed), need_m(speed + 2 * sd)
     if not math.isnan(speed) and way <= need and seen:
         return
     unsure = 0 if way > safe else IDENTITY if not seen or math.isnan(speed) else CALIBRATION
-    reason = walker.reason or unsure
+    lost = min(abs(at_s - walker.relinked_s) for at_s in (driver.entered_s, walker.seen[-1][0])) < 1.0
+    reason = walker.reason or (IDENTITY if lost else 0) or unsure
     driver.offers.append((reason, pet_s, first, displaced, walker.id, way, need, speed))
 
 

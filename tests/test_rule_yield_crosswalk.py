@@ -166,8 +166,9 @@ def test_a_driver_who_could_not_stop_is_no_offender():
 
 
 def test_close_to_what_it_needs_nobody_knows():
-    """At 10 m/s it needs 24.7 m and has 28, at the 12 m/s that it may have had 33."""
-    events = watch(judge(), {1: car(10.0)}, {9: walker(7.9)}, step_s=0.05, car={"speed_sd_mps": 1.0})
+    """At 10 m/s it needs 24.7 m and has 26; it may have had 10.6 m/s, which needs 27."""
+    shaky = {"speed_sd_mps": 1.0, "position_sd_m": 0.4}
+    events = watch(judge(), {1: car(10.0)}, {9: walker(8.0)}, step_s=0.05, car=shaky)
     assert (events["judgement"].tolist(), events["reason"].tolist()) == ([CANNOT_JUDGE], [CALIBRATION])
 
 
@@ -263,7 +264,7 @@ def test_cyclists_only_where_they_are_asked_for():
         ({"car": {"relinked_s": 10.2}}, IDENTITY),
         ({"car": {"position_sd_m": 0.8}}, CALIBRATION),
         ({"walker": {"position_sd_m": 0.8}}, CALIBRATION),
-        ({"car": {"speed_mps": np.nan}}, IDENTITY),
+        ({"walker": {"relinked_s": 10.2}}, IDENTITY),
         ({"suspended": lambda t: CAMERA_MOVED * (9.9 < t < 10.3)}, CAMERA_MOVED),
         ({"hidden": lambda t: 9.0 < t < 10.3}, IDENTITY),
     ],
@@ -271,6 +272,27 @@ def test_cyclists_only_where_they_are_asked_for():
 def test_what_it_cannot_judge_it_says(more, reason):
     events = watch(judge(), {1: car(10.0)}, {9: walker(7.5)}, **more)
     assert [(event["judgement"], event["reason"]) for event in events] == [(CANNOT_JUDGE, reason)]
+
+
+def test_a_speed_that_is_withheld_or_shaky_is_taken_from_the_way():
+    for more in ({"speed_mps": np.nan}, {"speed_mps": 13.0, "speed_sd_mps": 3.0}):
+        (event,) = watch(judge(), {1: car(10.0)}, {9: walker(7.5)}, car=more)
+        assert (event["judgement"], event["speed_mps"]) == (VIOLATION, pytest.approx(10.0, abs=0.01))
+
+
+def test_a_walker_who_was_lost_long_before_the_car_came_is_the_same():
+    (event,) = watch(judge(), {1: car(12.0)}, {9: walker(8.5, 1.0)}, walker={"relinked_s": 9.0})
+    assert event["judgement"] == VIOLATION
+
+
+@pytest.mark.parametrize(("lasts_s", "told"), [(0.5, 1), (2.0, 0)])
+def test_a_stagger_at_the_kerb_is_no_new_entry(lasts_s, told):
+    """It moves in, stops for a moment and goes on; the car could have stopped when it moved in at first."""
+    begun = waits(9.0, -0.5)
+    halt = lambda t: t < 8.4 or t > 8.4 + lasts_s  # noqa: E731
+    staggers = lambda t: (52.0, -0.5 + 0.5 * (t - 8.4), 0.0, 1.0 if halt(t) else 0.0) if t > 7.5 else begun(t)  # noqa: E731
+    events = watch(judge(), {1: car(11.0)}, {9: staggers})
+    assert len(events) == told
 
 
 def test_a_driver_first_seen_on_the_crosswalk():

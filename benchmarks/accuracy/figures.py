@@ -34,6 +34,11 @@ def most(question: str, value: float, n: int, limit: float, unit: str = "", digi
     return Figure(question, said, n, "", f"<= {limit:g} {unit}".strip(), n > 0 and abs(value) <= limit, value)
 
 
+def plain(question: str, value: float, n: int, unit: str = "", digits: int = 3) -> Figure:
+    """Return a figure that nothing is asked of."""
+    return Figure(question, f"{value:.{digits}f} {unit}".strip(), n, "", "", None, value)
+
+
 def least(question: str, n: int, needed: int) -> Figure:
     """Return a sample size that must reach what was asked for."""
     return Figure(question, str(n), n, "", f">= {needed}", n >= needed, float(n))

@@ -18,6 +18,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from benchmarks.scenes.course import Course
+from benchmarks.scenes.in_view import pairs_in_view
 from benchmarks.scenes.look import Seen, look
 from benchmarks.scenes.noise import Noise, detect, mixed_up
 from benchmarks.scenes.plan import Plan
@@ -73,7 +74,8 @@ def write_scene(folder: Path, made: Made, noise: Noise, seed: int) -> None:
     _write_tracks(folder / "all_tracks.txt.gz", whole, whole.who)
     for name, text in made.files.items():
         (folder / name).write_text(text)
-    write_truth(folder / "truth", without_hidden(made.truth, made.plan, seen, noise, made.course.fps))
+    truth = without_hidden(made.truth, made.plan, seen, noise, made.course.fps)
+    write_truth(folder / "truth", pairs_in_view(truth, seen, noise, made.course.fps))
     known = known_rules()
     (folder / "site.toml").write_text(made.plan.site([rule for rule in made.plan.rules if rule["type"] in known]))
 

@@ -17,14 +17,17 @@ from benchmarks.scenes.truth_lines import MOTOR, class_of
 BESIDE_M, AHEAD_M = 1.4, 60.0
 #: While a leader brakes like this, or has within `BRAKED_S`, the gap is not the follower's doing.
 BRAKES_MPS2, BRAKED_S = 1.0, 2.0
-#: SUMO's code for an encounter in which ego is followed.
-LEADS = "3"
+#: SUMO's code for an encounter in which ego follows.
+FOLLOWS = "2"
+#: Slower than this two do not close in (the rule's `closing_min_mps`).
+CLOSING_MPS = 1.0
 
 
 def tailgating_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     """Time gap below `gap_s` behind the same leader for `held_s`, over the speed limit of the rule; both in view.
 
-    The event is when the gap was least. Within a tenth of a threshold nobody can be sure.
+    The event is when the gap was least. Within a tenth of a threshold nobody can be sure. The table `followings` has a
+    row for each frame in which an event's two were so close.
     """
     outline = np.concatenate([np.array(lane) for _, lanes in plan.approaches.values() for lane in lanes.values()])
     low, high = outline.min(axis=0), outline.max(axis=0)
@@ -32,7 +35,8 @@ def tailgating_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     view = view.part(np.isin(view.who, [who for who, _ in view.each() if class_of(view, who) in MOTOR]))
     events: list[Event] = []
     unsure: list[Event] = []
-    for (who, _), rows in _followed(view).items():
+    table: list[dict[str, Any]] = []
+    for (who, ahead), rows in _followed(view).items():
         frame, gap_m, speed, brakes = (np.array(column) for column in zip(*rows, strict=True))
         gap_s = gap_m / np.maximum(speed, 0.1)
         braked = _lately(brakes, round(BRAKED_S * course.fps))
@@ -46,7 +50,9 @@ def tailgating_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
                 event = Event(frame[at] / course.fps, rule["name"], class_of(course, who), None, None, who)
                 if into is events or all(each.track_id != who for each in events):
                     into.append(event)
-    return Truth(events, unsure, {})
+                    pair = {"rule": rule["name"], "ego": who, "foe": ahead, "held_s": rule["held_s"]}
+                    table += [{**pair, "frame": int(each)} for each in frame[a:b] if into is events]
+    return Truth(events, unsure, {"followings": table})
 
 
 def _lately(held: np.ndarray, rows: int) -> np.ndarray:
@@ -83,25 +89,31 @@ def _followed(course: Course) -> dict[tuple[int, int], list[tuple[int, float, fl
 
 
 def ssm_truth(path: Path, course: Course, rule: dict[str, Any]) -> Truth:
-    """Return an event for each conflict with a least time to contact up to 1.5 s, in view; near 1.5 s it is unsure.
+    """Return a table `closings` of each frame in which two of whom SUMO's safety device told a conflict closed in.
 
-    The event is the follower's. SUMO tells each conflict once for each of the two; the follower's is kept.
+    The rows are the follower's. SUMO tells each conflict once for each of the two; the follower's is kept. Its device
+    tells gap over closing speed, bumper to bumper, but loses the two while one of them is on the next edge; so the
+    times are taken from the courses by that same definition (equal to 0.001 s where the device saw the least).
     """
-    events: list[Event] = []
-    unsure: list[Event] = []
-    rows = ssm_rows(path, course)
-    seen: dict[tuple[int, int], float] = {}
-    for row in rows:
-        pair = min(row["ego"], row["foe"]), max(row["ego"], row["foe"])
-        if row["type"] == LEADS or not row["ego"] or not row["foe"] or row["time_s"] - seen.get(pair, -99.0) < 10.0:
+    out: list[dict[str, Any]] = []
+    rows_of = dict(course.each())
+    done: set[tuple[int, int]] = set()
+    for row in ssm_rows(path, course):
+        ego, foe = row["ego"], row["foe"]
+        if row["type"] != FOLLOWS or not ego or not foe or (ego, foe) in done:
             continue
-        seen[pair] = row["time_s"]
-        event = Event(row["time_s"], str(rule["name"]), class_of(course, row["ego"]), None, None, row["ego"])
-        if row["ttc_s"] <= 1.4:
-            events.append(event)
-        elif row["ttc_s"] <= 1.6:
-            unsure.append(event)
-    return Truth(events, unsure, {"conflicts": rows})
+        done.add((ego, foe))
+        a, b = rows_of[ego], rows_of[foe]
+        frame = np.intersect1d(course.frame[a], course.frame[b])
+        i = a.start + np.searchsorted(course.frame[a], frame)
+        j = b.start + np.searchsorted(course.frame[b], frame)
+        gap = np.einsum("ij,ij->i", course.rear_m[j] - course.front_m[i], course.ahead[i])
+        closing = course.speed_mps[i] - course.speed_mps[j]
+        for k in np.flatnonzero((closing > CLOSING_MPS) & (gap > 0.0)):
+            one = {"rule": rule["name"], "ego": ego, "foe": foe, "class": class_of(course, ego), "frame": int(frame[k])}
+            one |= {"ttc_s": float(gap[k] / closing[k]), "drac_mps2": float(closing[k] ** 2 / (2 * gap[k]))}
+            out.append({**one, "device_s": row["ttc_s"], "at_s": row["time_s"]})
+    return Truth([], [], {"closings": out})
 
 
 def ssm_rows(path: Path, course: Course) -> list[dict[str, Any]]:

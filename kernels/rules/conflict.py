@@ -10,6 +10,7 @@ import numpy as np
 from kernels._jit import kernel
 from kernels.encounter import encounter_kind, severity
 from kernels.guards import judgement_of
+from kernels.later import LATER, later_due, later_next, later_push, later_reset
 from kernels.meeting import MAX_MEETINGS, NEAR_LIMITS, NEARNESS, meetings_step
 from kernels.passing import PASSINGS, passings_reset, passings_step
 from kernels.records import REAR_END, event_dtype
@@ -66,6 +67,7 @@ EVENT = event_dtype(
 
 LIMITS = ("ttc_max_s", "pet_report_s", "pet_max_s", "drac_mps2")
 SETTINGS = np.dtype([("near", NEARNESS), *((name, "<f8") for name in LIMITS)])
+STATE = np.dtype([("later", LATER), ("passings", PASSINGS)])
 #: So many encounters are kept free: the longest quiet one is closed before there is no place.
 SPARE = 32
 
@@ -78,15 +80,22 @@ def prepare(config, scene):
         settings["near"][name] = getattr(config, name)
     for name in LIMITS:
         settings[name] = getattr(config, name)
-    return Prepared(settings, np.zeros(1, PASSINGS))
+    return Prepared(settings, np.zeros(1, STATE))
 
 
 @kernel
 def step(tracks, clock, signals, settings, state, out):
-    """Write an event for each encounter that is over and was a conflict; return how many."""
-    s, known, n = settings[0], state[0]["meetings"], 0
-    meetings_step(known, tracks, clock, s["near"])
-    passings_step(state[0], clock, s["near"], s["pet_max_s"])
+    """Write an event for each encounter that is over and was a conflict; return how many.
+
+    Encounters are followed a moment late, when it is known what came after.
+    """
+    s, later, passings, n = settings[0], state[0]["later"], state[0]["passings"], 0
+    known, now = passings["meetings"], later["now"]
+    later_push(later, tracks, clock)
+    while later_due(later, clock["last"] != 0):
+        later_next(later)
+        meetings_step(known, later["out"][: later["n"]], now, s["near"])
+        passings_step(passings, now, s["near"], s["pet_max_s"])
     used, oldest_s = 0, np.inf
     for i in range(known["top"]):
         if known["open"][i]["used"] != 0:
@@ -94,7 +103,7 @@ def step(tracks, clock, signals, settings, state, out):
     crowded = used > MAX_MEETINGS - SPARE
     for i in range(known["top"]):
         one = known["open"][i]
-        quiet = clock["time_s"] - one["active_s"] > s["pet_max_s"] or (crowded and one["active_s"] <= oldest_s)
+        quiet = now["time_s"] - one["active_s"] > s["pet_max_s"] or (crowded and one["active_s"] <= oldest_s)
         if one["used"] == 0 or not (quiet or clock["last"] != 0) or n == len(out):
             continue
         one["used"] = 0
@@ -116,7 +125,8 @@ def step(tracks, clock, signals, settings, state, out):
         event["severity"], event["encounter"] = severity(one["ttc_s"], one["pet_s"]), kind
         event["judgement"], event["reason"] = judgement_of(one["reason"]), one["reason"]
     if clock["last"] != 0:
-        passings_reset(state[0])
+        passings_reset(passings)
+        later_reset(later)
     return n
 
 
