@@ -87,7 +87,7 @@ def heading_to(track, zone, box_height_m):
 
 @kernel
 def middle_m(track):
-    """Return (x, y) in m on the road of the middle between a road user's front and rear; NaN where they are one point."""
+    """Return (x, y) in m on the road of the middle between a road user's front and rear; NaN where these are one."""
     front_x, front_y = float(track["front_x_m"]), float(track["front_y_m"])
     rear_x, rear_y = float(track["rear_x_m"]), float(track["rear_y_m"])
     if front_x == rear_x and front_y == rear_y:

@@ -16,7 +16,7 @@ from kernels.red import COMPLETE, LEGAL_TURN, LOST, STOP
 
 @dataclass
 class Way:
-    """The rows of the latest way up, as (time, speed, deviation); `seen` also has where it began and what came after it.
+    """The rows of the latest way up, as (time, speed, deviation); `seen` has where it began and what came after too.
 
     Each is a time and whether it was beyond the line then.
     """
