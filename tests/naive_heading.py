@@ -49,18 +49,18 @@ def place_keep(t, box_height_m):
     return t | {"place_speed_mps": math.hypot(*velocity_of(t, box_height_m)[:2])}
 
 
-def axle(t):
-    """Front and rear on the road."""
-    return (t["front_x_m"], t["front_y_m"]), (t["rear_x_m"], t["rear_y_m"])
+def middle_m(t):
+    """The mean of front and rear on the road, where they are two points."""
+    front, rear = ((t[f"{end}_x_m"], t[f"{end}_y_m"]) for end in ("front", "rear"))
+    return tuple(np.mean([front, rear], axis=0)) if front != rear else (math.nan, math.nan)
 
 
 def way_since(place, t, box_height_m):
     """The difference of two middles, else of two points, on the road if both lie there."""
     if place is None:
         return 0.0, 0.0, False
-    ends = [axle(p) for p in (place, t)]
-    if all(front != rear and not np.isnan([front, rear]).any() for front, rear in ends):
-        before, after = (np.mean(pair, axis=0) for pair in ends)
+    before, after = (np.array(middle_m(p)) for p in (place, t))
+    if not np.isnan([before, after]).any():
         return (*(after - before), True)
     ends = [np.array([p["foot_x_m"], p["foot_y_m"]]) for p in (place, t)]
     if not np.isnan(ends).any():

@@ -75,12 +75,17 @@ def entry_begin(steps, lines):
     return Entry(FRESH, passed[-1], crossed.time_s, left_s, steps=steps)
 
 
+def hidden_at(dark_s, time_s):
+    """Whether a moment lies within the dark."""
+    return dark_s[0] < time_s < dark_s[1]
+
+
 def dark_round(steps, time_s):
     """How long before and after a moment a road user was not seen, where it was hidden for over half a second then."""
     for step in reversed(steps):
         from_s, to_s = float(step.track["prev_time_s"]), step.time_s
         if int(step.track["flags"]) & RELINKED and to_s - from_s > 0.5:
-            return (time_s - from_s, to_s - time_s) if from_s < time_s < to_s else (0.0, 0.0)
+            return (time_s - from_s, to_s - time_s) if hidden_at((from_s, to_s), time_s) else (0.0, 0.0)
     return 0.0, 0.0
 
 

@@ -53,10 +53,10 @@ def keep_s(track, settings):
     return settings["lost_road_s" if track.course.phase == naive_course.CUBOID else "lost_s"]
 
 
-def rivals(slots, own, others, box, time_s, settings):
-    """Who else could be in this box: tracks near it that were hidden or began since; at an edge anybody."""
+def rivalled(slots, own, others, box, time_s, settings):
+    """Whether there are tracks near this box that were hidden or began since; at an edge it may be anybody."""
     if any(naive_course.box_cut(own.course, one, k, settings) for one in (box, own.box) for k in range(4)):
-        return ["somebody from outside"]
+        return True
     found = []
     for track in slots:
         if track is None or any(track is one for one in (own, *others)):
@@ -68,7 +68,7 @@ def rivals(slots, own, others, box, time_s, settings):
         apart = [abs(track.axes[n].mean[0] - z) for n, z in zip(("cx", "cy"), middle(box), strict=True)]
         if apart[0] <= boxes[0] and apart[1] <= boxes[1]:
             found.append(track.id)
-    return found
+    return bool(found)
 
 
 def relink_find(slots, new, settings, time_s):
@@ -102,21 +102,28 @@ def again(course, axes, box, settings):
     return course
 
 
+def keep_course(old, young, settings):
+    """The course that goes on: the old one's, begun anew where the box is, if that leads there, else the new one's."""
+    first, second = old.course, young.course
+    if first.phase != naive_course.CUBOID or second.phase != naive_course.NONE or first.p[2, 2] > 1.0:
+        return second
+    near = road_distance(old, young, settings) < settings["relink_sd"] ** 2
+    return again(first, young.axes, young.box, settings) if near else second
+
+
+def swap_seen(course):
+    """The state is now what it was when it was seen, and the other way round."""
+    course.x, course.seen = course.seen, course.x
+
+
 def join(slots, lost, new, settings, time_s):
     """One track with the sightings of both, in the old place with the old id; it moves as the new one does."""
     old, young = slots[lost], slots[new]
-    doubtful = time_s - old.last_s > 0.5 and rivals(slots, old, [young], young.box, time_s, settings)
+    doubtful = time_s - old.last_s > 0.5 and rivalled(slots, old, [young], young.box, time_s, settings)
     since_s = time_s if doubtful else old.relinked_s
-    course, axes = young.course, young.axes
-    known = (
-        old.course.phase == naive_course.CUBOID
-        and young.course.phase == naive_course.NONE
-        and old.course.p[2, 2] <= 1.0
-    )
-    if known and road_distance(old, young, settings) < settings["relink_sd"] ** 2:
-        course = again(old.course, axes, young.box, settings)
-        if course.phase == naive_course.NONE:
-            axes = {name: axis for name, axis in axes.items() if not name.startswith("road")}
+    course, axes = keep_course(old, young, settings), young.axes
+    if course is old.course and course.phase == naive_course.NONE:
+        axes = {name: axis for name, axis in axes.items() if not name.startswith("road")}
     both = old.seen + young.seen
     told = {"axes": axes, "seen": both, "relinked_s": since_s, "course": course}
     slots[lost] = replace(old, confirmed=True, lost=False, match=-1, **told)

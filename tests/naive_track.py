@@ -9,7 +9,7 @@ import naive_course
 import numpy as np
 from naive_assign import assign
 from naive_motion import Axis, axis_predict, axis_start, axis_update
-from naive_relink import elected, join, keep_s, middle, relink_find, rivals
+from naive_relink import elected, join, keep_s, middle, relink_find, rivalled
 
 from kernels.course import NONE
 from kernels.coursebox import EDGE_SHARE
@@ -276,7 +276,7 @@ def tracker_step(slots, settings, time_s, dt_s, found, to_road, ids):
             continue
         one = found[track.match]
         bridges = gap_s > 1.5 * dt_s or gap_s > settings["lost_s"]
-        doubtful = bridges and gap_s > 0.5 and rivals(slots, track, [], one.box, time_s, settings)
+        doubtful = bridges and gap_s > 0.5 and rivalled(slots, track, [], one.box, time_s, settings)
         track_measure(track, settings, one.box, one.score, one.class_id, time_s, to_road)
         first, previous = track.seen[0], track.seen[-2]
         if doubtful:
