@@ -14,7 +14,7 @@ from kernels.records import CALIBRATION, ENDED, IDENTITY, NO_REASON, TRUNCATED
 SLOW_SD = 2.0
 
 #: The latest way up to a line: the lowest speed and its deviation, the longest stop, the longest time without a row.
-#: `far`: it was seen before the stretch began; `blind`: its speed was withheld in it.
+#: `far`: it was seen before the stretch began; `blind`: its speed was withheld in it; `over`: it is beyond the line.
 APPROACH = np.dtype(
     [
         ("last_s", "<f8"),
@@ -26,6 +26,7 @@ APPROACH = np.dtype(
         ("track_id", "<u4"),
         ("far", "<u1"),
         ("blind", "<u1"),
+        ("over", "<u1"),
     ]
 )
 
@@ -35,7 +36,7 @@ def approach_reset(own, track, far):
     """Begin a way up to the line at a row."""
     own["track_id"], own["last_s"], own["slow_since_s"] = track["id"], track["time_s"], math.nan
     own["low_mps"], own["low_sd_mps"], own["stood_s"], own["gap_s"] = math.inf, 0.0, 0.0, 0.0
-    own["far"], own["blind"] = far, 0
+    own["far"], own["blind"], own["over"] = far, 0, 0
 
 
 @kernel
@@ -49,10 +50,14 @@ def approach_step(own, limits, track):
     if past_m < -limits["stop_m"]:
         approach_reset(own, track, 1)
         return
-    if past_m > limits["past_m"]:
-        return
+    if own["over"] != 0 and past_m != past_m:
+        return  # it has left the stretch: where it is now, nobody asks
     speed, time_s = track["speed_mps"], track["time_s"]
-    own["gap_s"], own["last_s"] = max(own["gap_s"], time_s - own["last_s"]), time_s
+    if own["over"] == 0:
+        own["gap_s"] = max(own["gap_s"], time_s - own["last_s"])
+    own["last_s"], own["over"] = time_s, past_m > limits["past_m"]
+    if own["over"] != 0:
+        return
     if past_m != past_m or speed != speed:
         own["blind"], own["slow_since_s"] = 1, math.nan
         return

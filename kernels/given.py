@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kernels._jit import kernel
 from kernels.records import ENDED, OBSERVED, RELINKED
-from kernels.relink import RELINK_S
+from kernels.relink import RELINK_S, rivalled
 from kernels.track import CONFIRMED, FREE, publish, track_measure, track_predict, track_start
 
 
@@ -39,7 +39,8 @@ def given_step(slots, settings, clock, found, xyxy_px, score, class_id, track_id
             flags = OBSERVED
             if time_s - previous_s > 1.5 * dt_s:
                 flags |= RELINKED
-                if time_s - previous_s > RELINK_S:
+                hidden = time_s - previous_s > RELINK_S
+                if hidden and rivalled(slots, number, number, xyxy_px[j], previous_s, time_s, settings):
                     slot["relinked_s"] = time_s
             slot["prev_box_px"][:] = slot["box_px"]
             track_measure(slot, settings, xyxy_px[j], score[j], class_id[j], to_road)

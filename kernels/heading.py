@@ -12,12 +12,15 @@ import numpy as np
 
 from kernels._jit import kernel
 
-#: Where a road user was seen last, and how fast it was there.
+#: Where a road user was seen last, and how fast it was there. (middle_x_m, middle_y_m) is halfway between its front and
+#: rear, NaN where these cannot be told apart: while it turns, the lower middle of its box jumps from corner to corner.
 PLACE = np.dtype(
     [
         ("time_s", "<f8"),
         ("x_m", "<f8"),
         ("y_m", "<f8"),
+        ("middle_x_m", "<f8"),
+        ("middle_y_m", "<f8"),
         ("x_px", "<f8"),
         ("y_px", "<f8"),
         ("speed_mps", "<f8"),
@@ -49,8 +52,9 @@ SHARPEST = math.radians(120.0)
 REVERSING_MPS = 10.0 / 3.6
 #: At speed no vehicle follows a tighter circle on the road; the noise of a heading comes on top (rad).
 TIGHTEST_M, HEADING_NOISE = 4.0, 0.6
-#: A step may be this long before it is a leap, beyond twice what the speed explains.
+#: A step may be this long before it is a leap, beyond twice what the speed explains and what it may have gained unseen.
 LEAP_M = 1.5
+LEAP_MPS2 = 3.0
 
 
 @kernel
@@ -82,9 +86,20 @@ def heading_to(track, zone, box_height_m):
 
 
 @kernel
+def middle_m(track):
+    """Return (x, y) in m on the road of the middle between a road user's front and rear; NaN where these are one."""
+    front_x, front_y = float(track["front_x_m"]), float(track["front_y_m"])
+    rear_x, rear_y = float(track["rear_x_m"]), float(track["rear_y_m"])
+    if front_x == rear_x and front_y == rear_y:
+        return math.nan, math.nan
+    return 0.5 * (front_x + rear_x), 0.5 * (front_y + rear_y)
+
+
+@kernel
 def place_keep(place, track, box_height_m):
     """Keep where a road user is now."""
     vx, vy, _ = velocity_of(track, box_height_m)
+    place["middle_x_m"], place["middle_y_m"] = middle_m(track)
     place["time_s"], place["speed_mps"], place["known"] = track["time_s"], math.hypot(vx, vy), 1
     place["x_m"], place["y_m"] = track["foot_x_m"], track["foot_y_m"]
     place["x_px"], place["y_px"] = track["foot_x_px"], track["foot_y_px"]
@@ -92,9 +107,16 @@ def place_keep(place, track, box_height_m):
 
 @kernel
 def way_since(place, track, box_height_m):
-    """Return (dx, dy, on_road): the way of a road user since a kept place in m; none where the place is unknown."""
+    """Return (dx, dy, on_road): the way of a road user since a kept place in m; none where the place is unknown.
+
+    It is that of its middle, or of its foot point where the middle is not known here and there.
+    """
     if place["known"] == 0:
         return 0.0, 0.0, False
+    x, y = middle_m(track)
+    dx, dy = x - place["middle_x_m"], y - place["middle_y_m"]
+    if dx == dx:
+        return dx, dy, True
     dx, dy = float(track["foot_x_m"]) - place["x_m"], float(track["foot_y_m"]) - place["y_m"]
     if dx == dx:
         return dx, dy, True
@@ -108,10 +130,11 @@ def way_since(place, track, box_height_m):
 
 @kernel
 def leapt(place, track, box_height_m):
-    """Say whether a road user is further from the place where it was last seen than twice its speed explains."""
+    """Say whether a road user is further from where it was last seen than twice its speed, and a start, explain."""
     dx, dy, _ = way_since(place, track, box_height_m)
     waited_s = track["time_s"] - place["time_s"] if place["known"] != 0 else 0.0
-    return math.hypot(dx, dy) > 2.0 * place["speed_mps"] * waited_s + LEAP_M
+    driven_m = 2.0 * place["speed_mps"] * waited_s + 0.5 * LEAP_MPS2 * waited_s * waited_s
+    return math.hypot(dx, dy) > driven_m + LEAP_M
 
 
 @kernel

@@ -53,8 +53,9 @@ AT_EDGE = 8  # the box touches the frame's edge, so its foot point may lie outsi
 #: birth), NaN where there is none. Road values are NaN without a ground homography, speed where it is withheld.
 #: The foot point is the middle of the box's lower edge, on the road of the smoothed box. `front_*` and `rear_*` are
 #: where the middles of the road user's front and rear meet the road, front being ahead as it travels; both are the foot
-#: point where that cannot be told. `relinked_s` is when it was last seen again after a gap, -inf for never. `v*_mps` is
-#: the velocity on the road, `accel_mps2` along it, `position_sd_m` the deviation of the front's place on the road.
+#: point where that cannot be told. `relinked_s` is when it was last seen again after a gap in which another could have
+#: taken its place, -inf for never. `v*_mps` is the velocity on the road, `accel_mps2` along it, `position_sd_m` the
+#: deviation of the front's place on the road.
 TRACK = np.dtype(
     [
         ("time_s", "<f8"),

@@ -14,7 +14,18 @@ import numpy as np
 from kernels._jit import kernel
 from kernels.crossing import CROSSING, FOOT, FRONT, REAR, SPEED_BACK_S, crossing_reset, crossing_step, speed_at
 from kernels.guards import doubt
-from kernels.records import ENDED, LINE, MAX_TRACKS, NO_REASON, SIGNAL_CLOCK, TRUNCATED
+from kernels.records import (
+    CALIBRATION,
+    ENDED,
+    IDENTITY,
+    LINE,
+    MAX_TRACKS,
+    NO_REASON,
+    RELINKED,
+    SIGNAL_CLOCK,
+    TRUNCATED,
+)
+from kernels.relink import RELINK_S
 from kernels.rule import class_mask
 from kernels.signals import is_unclear, red_seen_until, state_at, stops_traffic, unclear_reason
 
@@ -26,6 +37,9 @@ WAIT_MAX_S = 3.0
 LINGER_S = 0.5
 #: So many standard deviations of the signal's time must lie within a margin.
 SURE_SD = 3.0
+
+#: So many deviations above the least speed of an offence a speed must lie to be surely none of less.
+SLOW_SD = 1.0
 
 #: What a line of an entry is for: the stop line (front), what completes the entry, a way out that is allowed on red,
 #: another way out.
@@ -67,6 +81,8 @@ LIMITS = (
 )
 
 #: One road user and one line; the entry is in the row of the first line. `path` is the role of the exit it took.
+#: `bridge_*`: between which moments it was last not seen for long; so much before `entered_s` it may have been
+#: (`early_s`), so much after `done_s` (`tardy_s`), where it was hidden then.
 ENTRY = np.dtype(
     [
         ("crossing", CROSSING),
@@ -74,6 +90,10 @@ ENTRY = np.dtype(
         ("left_s", "<f8"),
         ("done_s", "<f8"),
         ("red_since_s", "<f8"),
+        ("bridge_from_s", "<f8"),
+        ("bridge_to_s", "<f8"),
+        ("early_s", "<f4"),
+        ("tardy_s", "<f4"),
         ("speed_mps", "<f4"),
         ("speed_sd_mps", "<f4"),
         ("sd_s", "<f4"),
@@ -130,8 +150,9 @@ def entry_colour(entry, signal, grace_s):
         entry["stage"] = NONE
         return
     entry["red_since_s"] = since_s
-    if not over_s > SURE_SD * signal["sd_s"]:
-        entry["reason"] = SIGNAL_CLOCK
+    sure_s = SURE_SD * signal["sd_s"]
+    if not over_s - entry["early_s"] > sure_s:
+        entry["reason"] = IDENTITY if over_s > sure_s else SIGNAL_CLOCK
 
 
 @kernel
@@ -146,11 +167,19 @@ def entry_complete(entry, signal, time_s):
         reason = unclear_reason(signal)
     elif not stops_traffic(colour) or since_s > entry["entered_s"]:
         entry["stage"] = NONE
-    elif red_seen_until(signal, since_s, time_s) - entry["done_s"] < SURE_SD * signal["sd_s"]:
-        reason = SIGNAL_CLOCK
+    else:
+        left_s, sure_s = red_seen_until(signal, since_s, time_s) - entry["done_s"], SURE_SD * signal["sd_s"]
+        if left_s - entry["tardy_s"] < sure_s:
+            reason = SIGNAL_CLOCK if left_s < sure_s else IDENTITY
     if entry["reason"] == NO_REASON:
         entry["reason"] = reason
     entry["sd_s"] = max(entry["sd_s"], signal["sd_s"])
+
+
+@kernel
+def hidden_at(entry, time_s):
+    """Say whether a moment lies where the road user was last not seen for long."""
+    return entry["bridge_from_s"] < time_s < entry["bridge_to_s"]
 
 
 @kernel
@@ -161,6 +190,8 @@ def entry_begin(entry, crossing, track):
     # One that stood on the line before it went on entered the junction only then.
     lingered = crossing["pending_s"] - crossing["time_s"] > LINGER_S
     entry["left_s"] = crossing["pending_s"] if lingered else crossing["time_s"]
+    entry["early_s"] = entry["entered_s"] - entry["bridge_from_s"] if hidden_at(entry, entry["entered_s"]) else 0.0
+    entry["tardy_s"] = 0.0
 
 
 @kernel
@@ -169,8 +200,11 @@ def entry_lines(rows, lines, track, clock):
     entry = rows[0]
     if entry["track_id"] != track["id"]:
         entry["track_id"], entry["stage"] = track["id"], NONE
+        entry["bridge_from_s"], entry["bridge_to_s"] = math.nan, math.nan
         for k in range(len(lines)):
             crossing_reset(rows[k]["crossing"])
+    if (track["flags"] & RELINKED) != 0 and track["time_s"] - track["prev_time_s"] > RELINK_S:
+        entry["bridge_from_s"], entry["bridge_to_s"] = track["prev_time_s"], track["time_s"]
     for k in range(len(lines)):
         s = lines[k]
         crossing = rows[k]["crossing"]
@@ -193,6 +227,8 @@ def entry_lines(rows, lines, track, clock):
         elif s["role"] == SECOND:
             if entry["done_s"] != entry["done_s"]:
                 entry["done_s"] = max(crossing["time_s"], entry["left_s"])
+                hidden = hidden_at(entry, entry["done_s"])
+                entry["tardy_s"] = entry["bridge_to_s"] - entry["done_s"] if hidden else 0.0
         elif entry["path"] == STOP and crossing["time_s"] >= entry["entered_s"]:
             entry["path"], entry["exit"] = s["role"], s["index"]
 
@@ -219,8 +255,31 @@ def entry_step(rows, lines, signal, track, clock):
 
 @kernel
 def entry_reason(entry, track, clock, limits):
-    """Return why a completed entry cannot be judged, 0 where it can: by its signal, or else by its track."""
+    """Return why a completed entry cannot be judged, 0 where it can: by its signal, its track, or its speed."""
     if entry["reason"] != NO_REASON:
         return entry["reason"]
     now = doubt(track, clock, entry["entered_s"], limits["age_min_s"], limits["score_min"])
-    return now if now != NO_REASON else entry["doubt"]
+    if now == NO_REASON:
+        now = entry["doubt"]
+    # It may have been slower than what is asked for.
+    least_mps = limits["speed_min_mps"]
+    slow = least_mps > 0.0 and entry["speed_mps"] - SLOW_SD * entry["speed_sd_mps"] < least_mps
+    if now == NO_REASON and slow:
+        return CALIBRATION
+    return now
+
+
+@kernel
+def may_turn(lines, track):
+    """Say whether a road user could still leave by a turn that is legal on red: an end of its exit is not behind it."""
+    ux, uy = float(track["front_x_m"] - track["rear_x_m"]), float(track["front_y_m"] - track["rear_y_m"])
+    x, y = float(track["rear_x_m"]), float(track["rear_y_m"])
+    for k in range(len(lines)):
+        if lines[k]["role"] == LEGAL_TURN:
+            line = lines[k]["line"]
+            first = (line["x1_m"] - x) * ux + (line["y1_m"] - y) * uy
+            last = (line["x2_m"] - x) * ux + (line["y2_m"] - y) * uy
+            # False where the road or its heading is not known.
+            if not (first < 0.0 and last < 0.0):
+                return True
+    return False

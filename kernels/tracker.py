@@ -13,7 +13,7 @@ import math
 from kernels._jit import kernel
 from kernels.assign import assign
 from kernels.records import ENDED, MAX_DETECTIONS, MAX_TRACKS, OBSERVED, RELINKED
-from kernels.relink import RELINK_S, join, relink_find
+from kernels.relink import RELINK_S, join, keep_s, relink_find, rivalled
 from kernels.track import (
     CONFIRMED,
     CX,
@@ -167,18 +167,18 @@ def tracker_step(
             if slot["phase"] == TENTATIVE:
                 if gap_s > patience_s:
                     slot["phase"] = FREE
-            elif gap_s > settings["lost_s"]:
+            elif gap_s > keep_s(slot, settings):
                 publish(out[rows], slot, i, settings, slot["seen_s"], slot["seen_s"], slot["box_px"], ENDED)
                 rows += 1
                 slot["phase"] = FREE
-            elif gap_s > max(patience_s, slot["seen_s"] - slot["birth_s"]):
+            elif gap_s > min(settings["lost_s"], max(patience_s, slot["seen_s"] - slot["birth_s"])):
                 slot["phase"] = LOST
             continue
         previous_s = slot["seen_s"]
         flags = OBSERVED
         if gap_s > min(1.5 * dt_s, settings["lost_s"]):
             flags |= RELINKED
-            if gap_s > RELINK_S:
+            if gap_s > RELINK_S and rivalled(slots, i, i, xyxy_px[j], previous_s, time_s, settings):
                 slot["relinked_s"] = time_s
         slot["prev_box_px"][:] = slot["box_px"]
         track_measure(slot, settings, xyxy_px[j], score[j], class_id[j], to_road)
@@ -189,7 +189,7 @@ def tracker_step(
             lost = relink_find(slots, i, settings, time_s)
             if lost >= 0:
                 previous_s = slots[lost]["seen_s"]
-                join(slots, lost, i, time_s)
+                join(slots, lost, i, settings, time_s)
                 known = slots[lost]
                 publish(out[rows], known, lost, settings, time_s, previous_s, known["prev_box_px"], OBSERVED | RELINKED)
                 rows += 1

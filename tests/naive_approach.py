@@ -16,15 +16,18 @@ from kernels.red import COMPLETE, LEGAL_TURN, LOST, STOP
 
 @dataclass
 class Way:
-    """The rows of the latest way up, as (time, speed, deviation); the first is where it began and not part of it."""
+    """The rows of the latest way up, as (time, speed, deviation); `seen` has where it began and what came after too.
 
-    began_s: float
+    Each is a time and whether it was beyond the line then.
+    """
+
+    seen: list
     far: bool
     rows: list
 
 
 def approach_reset(track, far):
-    return Way(float(track["time_s"]), far, [])
+    return Way([(float(track["time_s"]), False)], far, [])
 
 
 def approach_step(rows, s):
@@ -36,7 +39,12 @@ def approach_step(rows, s):
             continue
         if past_m < -s["stop_m"]:
             way = approach_reset(row, True)
-        elif not past_m > s["past_m"]:
+            continue
+        beyond = past_m > s["past_m"]
+        if math.isnan(past_m) and way.seen[-1][1]:
+            continue
+        way.seen.append((float(row["time_s"]), bool(beyond)))
+        if not beyond:
             speed = math.nan if math.isnan(past_m) else float(row["speed_mps"])
             way.rows.append((float(row["time_s"]), speed, float(row["speed_sd_mps"])))
     return way
@@ -58,12 +66,12 @@ def stood_s(way, s):
 
 def approach_doubt(way, s):
     """The first of: not seen from the start, seen with holes, speeds that are not sure."""
-    times = [way.began_s, *(row[0] for row in way.rows)]
+    holes = [after_s - before_s for (before_s, beyond), (after_s, _) in itertools.pairwise(way.seen) if not beyond]
     speed, sd = lowest(way)
     unsure = math.isnan(speed) or any(math.isnan(row[1]) for row in way.rows) or not speed - 2 * sd >= s["stop_mps"]
     if not way.far:
         return REASONS.index("truncated")
-    if any(after - before > s["stop_s"] for before, after in itertools.pairwise(times)):
+    if any(hole > s["stop_s"] for hole in holes):
         return REASONS.index("identity")
     return REASONS.index("calibration" if unsure else "none")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from naive_relink import rivalled
 from naive_track import Sighting, publish, track_measure, track_predict, track_start
 
 from kernels.records import ENDED, OBSERVED, RELINKED
@@ -26,7 +27,9 @@ def given_step(tracks, settings, frame, time_s, dt_s, found, to_road):
         track = tracks[number][0]
         previous, gap_s = track.seen[-1], time_s - track.last_s
         missed = gap_s > 1.5 * dt_s
-        track.relinked_s = time_s if missed and gap_s > 0.5 else track.relinked_s
+        others = [other for other, *_ in sorted(tracks.values(), key=lambda item: item[1])]
+        if missed and gap_s > 0.5 and rivalled(others, track, [], one.box, time_s, settings):
+            track.relinked_s = time_s
         track_measure(track, settings, one.box, one.score, one.class_id, time_s, to_road)
         rows.append(publish(track, slot, settings, previous, OBSERVED | RELINKED * missed))
     return rows

@@ -49,10 +49,19 @@ def place_keep(t, box_height_m):
     return t | {"place_speed_mps": math.hypot(*velocity_of(t, box_height_m)[:2])}
 
 
+def middle_m(t):
+    """The mean of front and rear on the road, where they are two points."""
+    front, rear = ((t[f"{end}_x_m"], t[f"{end}_y_m"]) for end in ("front", "rear"))
+    return tuple(np.mean([front, rear], axis=0)) if front != rear else (math.nan, math.nan)
+
+
 def way_since(place, t, box_height_m):
-    """The difference of two points, on the road if both lie there."""
+    """The difference of two middles, else of two points, on the road if both lie there."""
     if place is None:
         return 0.0, 0.0, False
+    before, after = (np.array(middle_m(p)) for p in (place, t))
+    if not np.isnan([before, after]).any():
+        return (*(after - before), True)
     ends = [np.array([p["foot_x_m"], p["foot_y_m"]]) for p in (place, t)]
     if not np.isnan(ends).any():
         return (*(ends[1] - ends[0]), True)
@@ -61,11 +70,12 @@ def way_since(place, t, box_height_m):
 
 
 def leapt(place, t, box_height_m):
-    """Further than 1.5 m and twice the speed allows."""
+    """Further than 1.5 m, twice the speed and a start at 3 m/s^2 allow."""
     if place is None:
         return False
     dx, dy, _ = way_since(place, t, box_height_m)
-    return abs(complex(dx, dy)) > 1.5 + place["place_speed_mps"] * 2 * (t["time_s"] - place["time_s"])
+    unseen_s = t["time_s"] - place["time_s"]
+    return abs(complex(dx, dy)) > 1.5 + place["place_speed_mps"] * 2 * unseen_s + 1.5 * unseen_s**2
 
 
 def turning_reset():

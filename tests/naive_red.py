@@ -10,10 +10,11 @@ from naive_signals import is_unclear, red_seen_until, state_at, stops_traffic, u
 from naive_standing import doubt, judgement_of
 
 from kernels.crossing import SPEED_BACK_S
-from kernels.records import ENDED, REASONS
+from kernels.records import ENDED, REASONS, RELINKED
 from kernels.red import COMPLETE, ENTERED, FRESH, LEGAL_TURN, LINGER_S, LOST, NONE, SECOND, STOP, TOLD_S
 
 CLOCK_REASON, TRUNCATED = REASONS.index("signal_clock"), REASONS.index("truncated")
+IDENTITY, CALIBRATION = REASONS.index("identity"), REASONS.index("calibration")
 
 
 @dataclass
@@ -74,6 +75,20 @@ def entry_begin(steps, lines):
     return Entry(FRESH, passed[-1], crossed.time_s, left_s, steps=steps)
 
 
+def hidden_at(dark_s, time_s):
+    """Whether a moment lies within the dark."""
+    return dark_s[0] < time_s < dark_s[1]
+
+
+def dark_round(steps, time_s):
+    """How long before and after a moment a road user was not seen, where it was hidden for over half a second then."""
+    for step in reversed(steps):
+        from_s, to_s = float(step.track["prev_time_s"]), step.time_s
+        if int(step.track["flags"]) & RELINKED and to_s - from_s > 0.5:
+            return (time_s - from_s, to_s - time_s) if hidden_at((from_s, to_s), time_s) else (0.0, 0.0)
+    return 0.0, 0.0
+
+
 def told_by(entry, since_s, first):
     """The first row from `first` on by which the signal has told what it showed at a moment."""
     for k in range(first, len(entry.steps)):
@@ -98,7 +113,10 @@ def entry_colour(entry, grace_s):
         return None
     else:
         entry.red_s = entry.entered_s - since_s
-        entry.reason = 0 if entry.red_s - grace_s > 3 * entry.sd_s else CLOCK_REASON
+        over_s, sure_s = entry.red_s - grace_s, 3 * entry.sd_s
+        early_s, _ = dark_round(entry.steps[: entry.began + 1], entry.entered_s)
+        if over_s - early_s <= sure_s:
+            entry.reason = IDENTITY if over_s > sure_s else CLOCK_REASON
     entry.stage = ENTERED
     return known
 
@@ -124,8 +142,14 @@ def entry_complete(entry, lines, known):
         reason = unclear_reason(step.signal)
     elif not stops_traffic(state) or since_s > entry.entered_s:
         entry.stage = NONE
-    elif red_seen_until(step.signal, since_s, step.time_s) - done_s < 3 * float(step.signal["sd_s"]):
-        reason = CLOCK_REASON
+    else:
+        left_s = red_seen_until(step.signal, since_s, step.time_s) - done_s
+        _, tardy_s = dark_round(entry.steps[: at + 1], done_s)
+        sure_s = 3 * float(step.signal["sd_s"])
+        if left_s < sure_s:
+            reason = CLOCK_REASON
+        elif left_s - tardy_s < sure_s:
+            reason = IDENTITY
     entry.reason = entry.reason or reason
     entry.sd_s = max(entry.sd_s, float(step.signal["sd_s"]))
 
@@ -160,12 +184,23 @@ def entry_step(memory, lines, signal, track, clock):
 
 
 def entry_reason(entry, limits):
-    """The signal's reason, or that of the track now, or that of the track when it came in."""
+    """The signal's reason, or that of the track now or when it came in, or that it may have been slow."""
     if entry.reason:
         return entry.reason
     now, then = entry.steps[-1], entry.steps[entry.began]
     found = doubt(now.track, now.clock, entry.entered_s, limits["age_min_s"], limits["score_min"])
-    return found or doubt(then.track, then.clock, entry.entered_s, 0.0, 0.0)
+    found = found or doubt(then.track, then.clock, entry.entered_s, 0.0, 0.0)
+    speed = speed_of(then, limits)
+    slow = 0 < limits["speed_min_mps"] > speed["speed_mps"] - speed["speed_sd_mps"]
+    return found or CALIBRATION * slow
+
+
+def may_turn(lines, track):
+    """Whether a legal exit has an end that is not behind the rear, seen along the way from rear to front."""
+    rear, front = (complex(float(track[f"{end}_x_m"]), float(track[f"{end}_y_m"])) for end in ("rear", "front"))
+    legal = [s["line"] for s in lines if s["role"] == LEGAL_TURN]
+    ends = [complex(float(line[f"x{k}_m"]), float(line[f"y{k}_m"])) for line in legal for k in (1, 2)]
+    return not all(((end - rear) * (front - rear).conjugate()).real < 0 for end in ends)
 
 
 def speed_of(step, s):
@@ -192,7 +227,7 @@ def red_light_step(tracks, clock, signals, settings, memory):
         if entry.path == LEGAL_TURN:
             continue
         reason = entry_reason(entry, s)
-        if not reason and entry.path == STOP and s["exits"] in (2, 3):
+        if not reason and entry.path == STOP and s["exits"] in (2, 3) and may_turn(settings, track):
             reason = TRUNCATED
         row = {"time_s": entry.entered_s, "track_id": int(track["id"]), "class_id": int(track["class_id"])}
         row |= {"score": float(track["score"])} | speed_of(entry.steps[entry.began], s)

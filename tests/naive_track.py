@@ -9,6 +9,7 @@ import naive_course
 import numpy as np
 from naive_assign import assign
 from naive_motion import Axis, axis_predict, axis_start, axis_update
+from naive_relink import elected, join, keep_s, middle, relink_find, rivalled
 
 from kernels.course import NONE
 from kernels.coursebox import EDGE_SHARE
@@ -53,10 +54,6 @@ class Track:
         return [sum(s.score for s in self.seen if s.class_id == k) for k in range(len(CLASSES))]
 
 
-def middle(box):
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-
-
 def area(box):
     return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
 
@@ -99,10 +96,6 @@ def search_area(track, settings):
     wide_x = min(2 * math.sqrt(track.axes["cx"].cov[0, 0]), settings["widen_max"] * max(w, h))
     wide_y = min(2 * math.sqrt(track.axes["cy"].cov[0, 0]), settings["widen_max"] * h)
     return widened((x - w / 2, y - h / 2, x + w / 2, y + h / 2), 2 * wide_x, 2 * wide_y)
-
-
-def elected(votes):
-    return max(range(len(votes)), key=lambda k: (votes[k], -k))
 
 
 def track_start(settings, box, score, class_id, time_s, track_id):
@@ -210,46 +203,6 @@ def publish(track, number, settings, previous, flags):
     return row
 
 
-# -- known again ----------------------------------------------------------------------------------------------------
-
-
-def relink_distance(lost, new):
-    """Mahalanobis distances of (place, speed) along both axes of the picture and of both sizes, squared and added."""
-    size = {n: max(lost.axes[n].mean[0], new.axes[n].mean[0], 1.0) for n in ("w", "h")}
-    total = 0.0
-    for name, scale in (("cx", size["w"]), ("cy", size["h"]), ("w", size["w"]), ("h", size["h"])):
-        difference = new.axes[name].mean - lost.axes[name].mean
-        cov = new.axes[name].cov + lost.axes[name].cov + np.diag([(scale / 4) ** 2, 0.0])
-        if abs(difference[0]) > scale:
-            return math.inf
-        known = 2 if name in ("cx", "cy") else 1
-        total += difference[:known] @ np.linalg.inv(cov[:known, :known]) @ difference[:known]
-    return total
-
-
-def relink_find(slots, new, settings, time_s):
-    """The number of the nearest track that was gone before the new one came, or None."""
-    distances = {
-        number: relink_distance(track, new)
-        for number, track in enumerate(slots)
-        if track is not None
-        and track.confirmed
-        and track.last_s < new.seen[0].time_s
-        and time_s - track.last_s <= settings["lost_s"]
-        and elected(track.votes()) == elected(new.votes())
-    }
-    near = {number: d for number, d in distances.items() if d < settings["relink_sd"] ** 2}
-    return min(near, key=lambda number: (near[number], number)) if near else None
-
-
-def join(slots, lost, new, time_s):
-    """One track with the sightings of both, in the old place with the old id; it moves as the new one does."""
-    old, young = slots[lost], slots[new]
-    since_s = time_s if time_s - old.last_s > 0.5 else old.relinked_s
-    slots[lost] = Track(old.id, old.person, young.axes, old.seen + young.seen, confirmed=True, relinked_s=since_s)
-    slots[new] = None
-
-
 # -- all tracks -----------------------------------------------------------------------------------------------------
 
 
@@ -325,19 +278,20 @@ def tracker_step(slots, settings, time_s, dt_s, found, to_road, ids):
         gap_s = time_s - track.last_s
         if track.match < 0:
             patience_s = max(settings["tentative_s"], 1.5 * dt_s)
-            if gap_s > (settings["lost_s"] if track.confirmed else patience_s):
+            if gap_s > (keep_s(track, settings) if track.confirmed else patience_s):
                 rows += [publish(track, number, settings, track.seen[-1], ENDED)] if track.confirmed else []
                 slots[number] = None
-            track.lost |= gap_s > max(patience_s, track.last_s - track.seen[0].time_s)
+            track.lost |= gap_s > max(patience_s, track.last_s - track.seen[0].time_s) or gap_s > settings["lost_s"]
             continue
         one = found[track.match]
+        bridges = gap_s > 1.5 * dt_s or gap_s > settings["lost_s"]
+        doubtful = bridges and gap_s > 0.5 and rivalled(slots, track, [], one.box, time_s, settings)
         track_measure(track, settings, one.box, one.score, one.class_id, time_s, to_road)
         first, previous = track.seen[0], track.seen[-2]
-        if gap_s > 0.5 and (gap_s > 1.5 * dt_s or gap_s > settings["lost_s"]):
+        if doubtful:
             track.relinked_s = time_s
         if track.confirmed:
-            bridged = gap_s > 1.5 * dt_s or gap_s > settings["lost_s"]
-            rows.append(publish(track, number, settings, previous, OBSERVED | RELINKED * bridged))
+            rows.append(publish(track, number, settings, previous, OBSERVED | RELINKED * bridges))
         elif proven(track, settings, time_s):
             lost = relink_find(slots, track, settings, time_s)
             if lost is None:
@@ -345,7 +299,7 @@ def tracker_step(slots, settings, time_s, dt_s, found, to_road, ids):
                 rows.append(publish(track, number, settings, first, OBSERVED))
             else:
                 previous = slots[lost].seen[-1]
-                join(slots, lost, number, time_s)
+                join(slots, lost, number, settings, time_s)
                 rows.append(publish(slots[lost], lost, settings, previous, OBSERVED | RELINKED))
     births(slots, settings, time_s, ids, found)
     return rows

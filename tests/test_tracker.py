@@ -289,7 +289,7 @@ def test_no_step_of_time_makes_nonsense(steps):
     rng = np.random.default_rng(11)
     tracker = Tracker(WIDTH_PX, HEIGHT_PX, TO_ROAD)
     time_s, before_s, ended = 0.0, 0.0, set()
-    for k, (_, found) in enumerate(random_scene(rng, 150)):
+    for k, (_, found) in enumerate(random_scene(rng, 220)):
         time_s += steps[(k // 10) % len(steps)] if k % 10 == 9 else 0.04
         rows = tracker.step(instant(time_s, time_s - before_s), as_detections(found))
         before_s = time_s

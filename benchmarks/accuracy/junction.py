@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.accuracy.figures import Figure, most, share
 from benchmarks.accuracy.runs import TAIL_S, Run, run_scene, scored
+from benchmarks.accuracy.score import Score
 from benchmarks.scenes.junction import Knobs, make
 from benchmarks.scenes.noise import Noise
 from vision.evaluate.stats import errors, geh, wilson
@@ -35,7 +36,9 @@ def run(seeds: Sequence[int]) -> list[Figure]:
     perfect = [run_scene("junction", make, traffic(seed), NOISY, "all_tracks") for seed in seeds[:2]]
     noisy = [run_scene("junction", make, traffic(seed), NOISY, "boxes") for seed in seeds[:2]]
     bad = [run_scene("junction", make, offences(seed), NOISY, "boxes") for seed in seeds[:4]]
-    return [*_counts_perfect(perfect), *_counts_noisy(noisy), *_red(bad), *_turns(bad)]
+    # The same with the identities given: what the rules miss by themselves.
+    given = [run_scene("junction", make, offences(seed), NOISY, "tracks") for seed in seeds[:4]]
+    return [*_counts_perfect(perfect), *_counts_noisy(noisy), *_red(bad, given), *_turns(bad, given)]
 
 
 def _loop_counts(run: Run, line: str) -> dict[str, float]:
@@ -105,7 +108,21 @@ def _counts_noisy(runs: Sequence[Run]) -> list[Figure]:
     return out
 
 
-def _red(runs: Sequence[Run]) -> list[Figure]:
+def _beside(rule: str, runs: Sequence[Run], found: Score, given: Sequence[Run]) -> list[Figure]:
+    """Return figures without a target: what was missed silently or could not be seen, and given tracks."""
+    silent, unsure = len(found.missed) - len(found.not_judged), len(found.not_judged)
+    hidden = sum(event.rule == rule for one in runs for event in one.unsure)
+    track = scored(given, rule)
+    told = f"{silent} / {unsure}", f"{track.precision.value:.4f} / {track.recall.value:.4f}"
+    n = track.recall.n
+    return [
+        Figure(f"{rule}, noisy: missed silently / not judged", told[0], found.recall.n, "", "", None, float(silent)),
+        Figure(f"{rule}: unseeable or near a threshold", str(hidden), n + hidden, "", "", None, float(hidden)),
+        Figure(f"{rule}, given tracks: precision / recall", told[1], n, "", "", None, track.recall.value),
+    ]
+
+
+def _red(runs: Sequence[Run], given: Sequence[Run]) -> list[Figure]:
     found = scored(runs, "red light")
     passages = sum(len(one.table("entries")) for one in runs)
     wrong = Counter(_who_was(runs, one.who, one.time_s) for one in found.invented)
@@ -119,7 +136,7 @@ def _red(runs: Sequence[Run]) -> list[Figure]:
     ]
     for what in ("already in", "legal turn"):
         out.append(most(f"red light, noisy: flags for {what}", wrong[what], passages, 0.0, digits=0))
-    return out
+    return [*out, *_beside("red light", runs, found, given)]
 
 
 def _who_was(runs: Sequence[Run], who: int, time_s: float) -> str:
@@ -133,11 +150,12 @@ def _who_was(runs: Sequence[Run], who: int, time_s: float) -> str:
     return "nobody"
 
 
-def _turns(runs: Sequence[Run]) -> list[Figure]:
+def _turns(runs: Sequence[Run], given: Sequence[Run]) -> list[Figure]:
     out = []
     for rule in ("overrun", "turn on red", "u turn", "forbidden turn"):
         if any(run.rule(rule) for run in runs):
             found = scored(runs, rule)
             out.append(share(f"{rule}, noisy: precision", found.precision, 0.95))
             out.append(share(f"{rule}, noisy: recall", found.recall, 0.95))
+            out += _beside(rule, runs, found, given)
     return out

@@ -31,6 +31,16 @@ class Score(NamedTuple):
         return wilson(len(self.pairs), len(self.pairs) + len(self.invented))
 
     @property
+    def not_judged(self) -> list[Event]:
+        """What is true and was not told, but recorded as something that cannot be judged."""
+        at = {(one.who, one.time_s) for one in self.doubted}
+        near = [
+            any(who == event.track_id and abs(time_s - event.time_s) <= 2 * WITHIN_S for who, time_s in at)
+            for event in self.missed
+        ]
+        return [event for event, said in zip(self.missed, near, strict=True) if said]
+
+    @property
     def recall(self) -> Share:
         """Share of the true events that were told."""
         return wilson(len(self.pairs), len(self.pairs) + len(self.missed))

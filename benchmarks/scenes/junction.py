@@ -271,7 +271,7 @@ def make(folder: Path, knobs: Knobs) -> Made:
     truth = joined(
         [
             line_truth(course, drawn),
-            signal_truth(course, drawn, signal, "n_in", ["w_out"], ["n_out", "s_out", "w_out", "e_out"]),
+            signal_truth(course, drawn, signal, "n_in", ["w_out"], ["n_out", "s_out", "w_out", "e_out"], "n_clear"),
             Truth([], [], {"loops": loop_rows(folder / "instant.xml", course)}),
             Truth([], [], {"e1": interval_rows(folder / "e1.xml", E1)}),
             Truth([], [], {"e2": interval_rows(folder / "e2.xml", E2)}),

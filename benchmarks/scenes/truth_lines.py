@@ -34,6 +34,7 @@ def line_truth(course: Course, plan: Plan) -> Truth:
         table += [_row(course, name, one) for one in passages(course, line)]
     feet = {name: foot_passages(course, line, plan.camera) for name, line in plan.lines.items()}
     events: list[Event] = []
+    decisive: list[dict[str, Any]] = []
     for rule in plan.rules:
         if rule["type"] in ("line_count", "spot"):
             # A volume is of the foot point, a spot measure of the front.
@@ -50,34 +51,59 @@ def line_truth(course: Course, plan: Plan) -> Truth:
                 for one in passed
             ]
         elif rule["type"] in ("movement", "forbidden_turn", "u_turn"):
-            events += [
-                Event(trip.exit_s, rule["name"], class_of(course, trip.who), None, None, trip.who)
-                for trip in trips(feet, rule["entry"], rule["exit"])
-                if rule["type"] == "movement" or class_of(course, trip.who) in MOTOR
-            ]
-    return Truth(events, [], {"passages": sorted(table, key=lambda row: (row["front_s"], row["line"]))})
+            for trip in trips(feet, rule["entry"], rule["exit"]):
+                if rule["type"] == "movement" or class_of(course, trip.who) in MOTOR:
+                    turn = Event(trip.exit_s, rule["name"], class_of(course, trip.who), None, None, trip.who)
+                    events.append(turn)
+                    decisive.append(decisive_row(turn, trip.entry_s, trip.exit_s, through=False))
+    tables = {"passages": sorted(table, key=lambda row: (row["front_s"], row["line"])), "decisive": decisive}
+    return Truth(events, [], tables)
 
 
 def without_hidden(truth: Truth, plan: Plan, seen: Seen, noise: Noise, fps: float) -> Truth:
-    """Return a truth in which counts of who nobody could see pass are unsure.
+    """Return a truth in which what nobody could see is unsure.
 
-    Nobody could who was in view, and hidden by no more than the detector bears, for less than `SEEN_S` of the
-    `AROUND_S` before its passage, or of those after it.
+    Nobody could see a passage of who was in view, and hidden by no more than the detector bears, for less than `SEEN_S`
+    of the `AROUND_S` before it, or of those after it: counts, both passages of a turn, the entry of an offence. Nor
+    could anybody tell how who was hidden for longer than `SEEN_S` at a stretch did what the table `decisive` has (rule,
+    track_id, time_s, from_s, to_s, and whether `through`: all of it decides, not its two ends alone).
     """
     counts = {str(rule["name"]) for rule in plan.rules if rule["type"] == "line_count"}
     clear = seen.keep((seen.inside >= noise.inside_min) & (seen.hidden <= noise.hidden_max))
     order = np.argsort(clear.who, kind="stable")
     who, times = clear.who[order], clear.frame[order] / fps
+
+    def seeable(track_id: int, time_s: float) -> bool:
+        low, high = np.searchsorted(who, [track_id, track_id + 1])
+        since = times[low:high] - time_s
+        before = int(((since <= 0.0) & (since > -AROUND_S)).sum())
+        after = int(((since > 0.0) & (since < AROUND_S)).sum())
+        return min(before, after) >= SEEN_S * fps
+
+    def longest_hidden_s(track_id: int, from_s: float, to_s: float) -> float:
+        low, high = np.searchsorted(who, [track_id, track_id + 1])
+        inside = times[low:high][(times[low:high] > from_s) & (times[low:high] < to_s)]
+        return float(np.diff(np.r_[from_s, inside, to_s]).max())
+
+    gone: set[tuple[str, int, float]] = set()
+    for row in truth.tables.get("decisive", []):
+        track_id, ends = int(row["track_id"]), (float(row["from_s"]), float(row["to_s"]))
+        hidden = row["through"] and longest_hidden_s(track_id, *ends) > SEEN_S
+        if hidden or not all(seeable(track_id, time_s) for time_s in ends):
+            gone.add((str(row["rule"]), track_id, float(row["time_s"])))
     events: list[Event] = []
     unsure = list(truth.unsure)
     for event in truth.events:
-        low, high = np.searchsorted(who, [event.track_id or 0, (event.track_id or 0) + 1])
-        since = times[low:high] - event.time_s
-        before = int(((since <= 0.0) & (since > -AROUND_S)).sum())
-        after = int(((since > 0.0) & (since < AROUND_S)).sum())
-        gone = event.rule in counts and min(before, after) < SEEN_S * fps
-        (unsure if gone else events).append(event)
+        lost = (event.rule, event.track_id or 0, event.time_s) in gone
+        lost |= event.rule in counts and not seeable(event.track_id or 0, event.time_s)
+        (unsure if lost else events).append(event)
     return Truth(events, unsure, truth.tables)
+
+
+def decisive_row(event: Event, from_s: float, to_s: float, through: bool) -> dict[str, Any]:
+    """Return a row of the table `decisive`: from when to when it shows that an event is true."""
+    named = {"rule": event.rule, "track_id": event.track_id or 0, "time_s": event.time_s}
+    return {**named, "from_s": from_s, "to_s": to_s, "through": int(through)}
 
 
 def _row(course: Course, line: str, one: Passage) -> dict[str, Any]:

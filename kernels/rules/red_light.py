@@ -18,6 +18,7 @@ from kernels.red import (
     SURE_SD,
     entry_reason,
     entry_step,
+    may_turn,
     red_lines,
 )  # fmt: skip
 from kernels.rule import Prepared, Rule, RuleConfig
@@ -31,7 +32,8 @@ class Config(RuleConfig, kw_only=True, frozen=True):
 
     The front must pass `clear_line` in the same red, or without one the rear the stop line. `turn_exempt`: exit lines
     of turns that are legal on red; an event waits until its path is known, at most `path_s`. With `other_exits`, a
-    track that ends before it has passed an exit cannot be judged; without, it is held not to have turned.
+    track that ends before it has passed an exit, and while a legal turn is not behind it, cannot be judged; without, it
+    is held not to have turned.
     """
 
     line: str
@@ -91,7 +93,7 @@ def step(tracks, clock, signals, settings, state, out):
         if s["exits"] != 0 and entry["path"] == STOP and not (ended or late):
             continue
         reason = entry_reason(entry, track, clock, s)
-        if reason == NO_REASON and entry["path"] == STOP and s["exits"] & HAS_OTHER:
+        if reason == NO_REASON and entry["path"] == STOP and s["exits"] & HAS_OTHER and may_turn(settings, track):
             reason = TRUNCATED
         red_s = entry["entered_s"] - entry["red_since_s"]
         event = out[n]
