@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import naive_lens
 import numpy as np
 
 from kernels import course as constants
@@ -19,8 +20,10 @@ SEEN = [0, 1, 2, 6, 7, 8]
 
 
 def pixel(camera, point):
-    u, v, w = np.asarray(camera) @ [*point, 1.0]
-    return np.array([u / w, v / w]) if w > 0 else None
+    u, v, w = camera["matrix"] @ [*point, 1.0]
+    if w <= 0:
+        return None
+    return np.array(naive_lens.distort(camera["lens"], u / w, v / w) if camera["lens"]["bends"] else (u / w, v / w))
 
 
 def cuboid_corners(shape):
@@ -73,13 +76,33 @@ def corner_slope(camera, shape, row, corner):
     return coordinate(camera, shape)[0], slopes(coordinate, camera, shape)[0]
 
 
+def plumb_slope(matrix, row, x, y, z):
+    """A coordinate of the plumb picture, and its slopes by steps."""
+
+    def at(point):
+        mapped = matrix @ [*point, 1.0]
+        return mapped[row] / mapped[2]
+
+    point, step = np.array([x, y, z]), 1e-5
+    return (at(point), *((at(point + step * e) - at(point - step * e)) / (2 * step) for e in np.eye(3)))
+
+
+def bent_slope(camera, row, x, y, z):
+    """A coordinate of the picture, and its slopes by steps."""
+    point, step = np.array([x, y, z]), 1e-5
+    steps = ((pixel(camera, point + step * e) - pixel(camera, point - step * e))[row] / (2 * step) for e in np.eye(3))
+    return (pixel(camera, point)[row], *steps)
+
+
 def road_pixel(camera, x, y):
     found = pixel(camera, (x, y, 0.0))
     return (math.nan, math.nan) if found is None else tuple(found)
 
 
 def pixel_road(camera, x, y):
-    u, v, w = np.linalg.inv(np.asarray(camera)[:, [0, 1, 3]]) @ [x, y, 1.0]
+    if camera["lens"]["bends"]:
+        x, y = naive_lens.undistort(camera["lens"], x, y)
+    u, v, w = np.linalg.inv(camera["matrix"][:, [0, 1, 3]]) @ [x, y, 1.0]
     return u / w, v / w
 
 
