@@ -247,20 +247,21 @@ def lens_doubts(scene: Scene, sights: Sights, found: LensFit) -> list[str]:
     """Return why a found lens is not to be used, each with what is allowed; none where it is sound."""
     plain, size = make_lens(scene.width_px, scene.height_px), max(scene.width_px, scene.height_px)
     most_sd, most_bow = UNSURE_MOST * size, BOW_MOST * size
-    if not found.corner_sd_px <= most_sd:
+    bows = [rms([bow_px(found.lens, line)]) for line in sights.lines]
+    crooked = bool(bows) and max(bows) > most_bow
+    if not crooked and not found.corner_sd_px <= most_sd:
         return [
             f"a corner is known to {found.corner_sd_px:.1f} px only; allowed: {most_sd:.0f} px (longer lines, nearer "
             "to the picture's edges, with more points)"
         ]
-    if abs(found.corner_px) < max(2.0 * found.corner_sd_px, 1.0):
+    if not crooked and abs(found.corner_px) < max(2.0 * found.corner_sd_px, 1.0):
         return ["straight things are straight as far as can be told; leave the lens out"]
     wrong = []
     if sights.lines:
         before, after = (rms([bow_px(lens, line) for line in sights.lines]) for lens in (plain, found.lens))
         after = rms([found.left_out_px]) if len(found.left_out_px) else after
-        bows = [rms([bow_px(found.lens, line)]) for line in sights.lines]
         worst = int(np.argmax(bows))
-        if bows[worst] > most_bow:
+        if crooked:
             wrong.append(
                 f"line {worst + 1} keeps a bow of {bows[worst]:.1f} px; allowed: {most_bow:.1f} px (is it straight in "
                 "the world?)"
