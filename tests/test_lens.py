@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import naive_lens as naive
@@ -13,9 +14,13 @@ from hypothesis import strategies as st
 from roadcam import HEIGHT_PX, WIDTH_PX, Jitter, box_of, cut, drive, pinhole, seen, to_road
 from traffic import as_detections, instant
 
+from benchmarks.scenes import road
+from benchmarks.scenes.camera import aimed
 from kernels import lens as kernel
 from kernels.contact import pixel_road, road_pixel
 from vision.ground import LensError, distorted, fit_ground, lens_facts, lens_of, make_lens, transform, undistorted
+from vision.scene import site_scene
+from vision.site import parse_site
 from vision.track.tracker import Tracker
 
 SIZE_PX = WIDTH_PX, HEIGHT_PX
@@ -235,3 +240,31 @@ def test_a_ground_through_a_lens_is_exact_and_without_it_is_metres_off_at_the_ed
     assert np.abs(bent.road_m(ground_px()) - GROUND_M).max() < 1e-6
     assert np.abs(bent.picture_px(GROUND_M) - ground_px()).max() < 1e-6
     assert np.abs(transform(to_road(MATRIX), undistorted(WIDE, ground_px())) - GROUND_M).max() < 1e-6
+
+
+# -- the scenes' camera ---------------------------------------------------------------------------------------------
+
+
+def test_the_bent_camera_of_the_scenes_is_that_of_opencv():
+    camera = aimed((-4.0, -16.0, 14.0), (-4.0, 32.0), 1350.0, -0.2)
+    rng = np.random.default_rng(6)
+    points = np.column_stack([rng.uniform(-20, 12, 60), rng.uniform(-2, 120, 60), rng.uniform(0, 3, 60)])
+    straight = replace(camera, k1=0.0).project(points)[0]
+    bent = camera.project(points)[0]
+    assert np.abs(bent - straight).max() > 50.0
+    lens = make_lens(*SIZE_PX, k1=-0.2, focal_px=1350.0)
+    rays = np.column_stack([(straight - [960.0, 540.0]) / 1350.0, np.ones(60)])
+    theirs = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), *opencv(lens))[0][:, 0]
+    assert np.abs(bent - theirs).max() < 1e-6
+    seen_px = bent[np.all((bent > 0) & (bent < SIZE_PX), axis=1)]
+    assert len(seen_px) > 30
+    assert np.abs(distorted(lens, straight)[np.all((bent > 0) & (bent < SIZE_PX), axis=1)] - seen_px).max() < 1e-6
+
+
+def test_the_site_of_a_bent_scene_tells_its_lens_unless_it_is_to_be_kept_back():
+    for told in (True, False):
+        site = parse_site(road.plan(("spot gate",), -0.2, told).site([]), "a.toml", {})
+        assert (site.cameras["main"].lens is not None) == told
+        scene = site_scene(site, "main", *SIZE_PX)
+        assert scene.ground is not None
+        assert (scene.ground.holdout_rms_m < 0.01) == told

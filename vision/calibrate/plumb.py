@@ -65,7 +65,7 @@ class LensFit:
     lens: np.void
     values: np.ndarray  # f8[1 or 2]: k1, k2
     sds: np.ndarray
-    corner_px: float  # how far a corner of the picture is moved, and the deviation of that
+    corner_px: float  # how far a plumb point as far out as the corner is moved, and the deviation of that
     corner_sd_px: float
     left_out_px: np.ndarray
     left_out_m: np.ndarray

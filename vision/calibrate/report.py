@@ -223,13 +223,13 @@ def lens_said(scene: Scene) -> list[str]:
     ground = f" and {len(found.left_out_m)} ground points" if len(found.left_out_m) else ""
     said.append(
         f"found from {len(sights.lines)} lines{ground}: {deviations}; "
-        f"moves a corner of the picture by {found.corner_px:.1f} +- {found.corner_sd_px:.1f} px"
+        f"moves a plumb point as far out as the corner by {found.corner_px:.1f} +- {found.corner_sd_px:.1f} px"
     )
     wrong = lens_doubts(scene, sights, found)
     if wrong:
         return said + [f"no lens is told: {text}" for text in wrong]
     x, y = (f"{float(scene.lens[name]):g}" for name in ("x_px", "y_px"))
-    digits = [max(1, 2 - int(np.floor(np.log10(max(sd, 1e-9))))) for sd in found.sds]
+    digits = [max(2, 1 - int(np.floor(np.log10(max(sd, 1e-9))))) for sd in found.sds]
     values = zip(("k1", "k2"), found.values, digits, strict=False)
     rest = [f"{name} = {float(scene.lens[name]):g}" for name in ("p1", "p2", "k3") if scene.lens[name]]
     return [
