@@ -65,8 +65,9 @@ def test_the_grid_of_a_bent_picture_is_bent_and_meets_the_points_that_were_click
     left, right, middle = scene.ground.picture_px(np.array([[0.0, 0.0], [14.0, 0.0], [7.0, 0.0]]))
     way, aside = right - left, middle - left
     assert abs(way[0] * aside[1] - way[1] * aside[0]) / np.linalg.norm(way) > 2.0
-    drawn = draw_scene(np.zeros((288, 352, 3), np.uint8), scene, tint=False, labels=False)
+    drawn = draw_scene(np.full((288, 352, 3), 155, np.uint8), scene, tint=False, labels=False)
     assert near(drawn, middle[0], middle[1], draw.GRID_COLOUR, 1)
+    assert not near(drawn, *((left + right) / 2.0), draw.GRID_COLOUR, 1)
 
 
 def test_the_arrow_of_a_line_points_along_its_flow(site):
