@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import naive_contact
 import naive_course as naive
 import naive_motion
 import naive_track
@@ -63,16 +64,16 @@ def test_outlines_and_their_slopes_like_their_twins(lens):
             assert np.allclose(outline["slope"], slopes, rtol=1e-4, atol=1e-4)
         corner = float(rng.choice([-1, 1])), float(rng.choice([-1, 1])), float(rng.choice([0, 1]))
         contact.corner_slope(outline, 2, 1, camera, shape, corner)
-        value, slope = naive.corner_slope(camera, shape, 1, corner)
+        value, slope = naive_contact.corner_slope(camera, shape, 1, corner)
         assert outline["edge"][2] == pytest.approx(value)
         assert np.allclose(outline["slope"][2], slope, rtol=1e-4, atol=1e-4)
         for row in (0, 1):
             point = row, shape[0], shape[1], 0.7
             assert contact.plumb_slope(camera["matrix"], *point) == pytest.approx(
-                naive.plumb_slope(camera["matrix"], *point), rel=1e-4, abs=1e-4
+                naive_contact.plumb_slope(camera["matrix"], *point), rel=1e-4, abs=1e-4
             )
             if lens is not None:
-                expected = naive.bent_slope(camera, *point)
+                expected = naive_contact.bent_slope(camera, *point)
                 assert contact.bent_slope(camera, *point) == pytest.approx(expected, rel=1e-4, abs=1e-4)
         x, y = contact.road_pixel(camera, shape[0], shape[1])
         assert (x, y) == pytest.approx(naive.road_pixel(camera, shape[0], shape[1]))
