@@ -65,22 +65,14 @@ def corner_slope(camera, shape, row, corner):
     return coordinate(camera, shape)[0], slopes(coordinate, camera, shape)[0]
 
 
-def plumb_slope(matrix, row, x, y, z):
-    """A coordinate of the plumb picture, and its slopes by steps."""
-
-    def at(point):
-        mapped = matrix @ [*point, 1.0]
-        return mapped[row] / mapped[2]
-
-    point, step = np.array([x, y, z]), 1e-5
-    return (at(point), *((at(point + step * e) - at(point - step * e)) / (2 * step) for e in np.eye(3)))
+def bent_corner(camera, shape, row, corner):
+    """A corner is seen through the camera's lens anyhow."""
+    return corner_slope(camera, shape, row, corner)
 
 
-def bent_slope(camera, row, x, y, z):
-    """A coordinate of the picture, and its slopes by steps."""
-    point, step = np.array([x, y, z]), 1e-5
-    steps = ((pixel(camera, point + step * e) - pixel(camera, point - step * e))[row] / (2 * step) for e in np.eye(3))
-    return (pixel(camera, point)[row], *steps)
+def bent_outline(camera, shape):
+    """So is the box of all corners."""
+    return cuboid_outline(camera, shape)
 
 
 def road_pixel(camera, x, y):

@@ -63,18 +63,18 @@ def test_outlines_and_their_slopes_like_their_twins(lens):
             assert np.allclose(outline["edge"], edges)
             assert np.allclose(outline["slope"], slopes, rtol=1e-4, atol=1e-4)
         corner = float(rng.choice([-1, 1])), float(rng.choice([-1, 1])), float(rng.choice([0, 1]))
-        contact.corner_slope(outline, 2, 1, camera, shape, corner)
-        value, slope = naive_contact.corner_slope(camera, shape, 1, corner)
-        assert outline["edge"][2] == pytest.approx(value)
-        assert np.allclose(outline["slope"][2], slope, rtol=1e-4, atol=1e-4)
         for row in (0, 1):
-            point = row, shape[0], shape[1], 0.7
-            assert contact.plumb_slope(camera["matrix"], *point) == pytest.approx(
-                naive_contact.plumb_slope(camera["matrix"], *point), rel=1e-4, abs=1e-4
-            )
-            if lens is not None:
-                expected = naive_contact.bent_slope(camera, *point)
-                assert contact.bent_slope(camera, *point) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+            one = contact.corner_slope if lens is None else contact.bent_corner
+            twin = naive_contact.corner_slope if lens is None else naive_contact.bent_corner
+            one(outline, 2, row, camera, shape, corner)
+            value, slope = twin(camera, shape, row, corner)
+            assert outline["edge"][2] == pytest.approx(value)
+            assert np.allclose(outline["slope"][2], slope, rtol=1e-4, atol=1e-4)
+        if lens is not None:
+            assert contact.bent_outline(outline, camera, shape)
+            edges, slopes = naive_contact.bent_outline(camera, shape)
+            assert np.allclose(outline["edge"], edges)
+            assert np.allclose(outline["slope"], slopes, rtol=1e-4, atol=1e-4)
         x, y = contact.road_pixel(camera, shape[0], shape[1])
         assert (x, y) == pytest.approx(naive.road_pixel(camera, shape[0], shape[1]))
         assert contact.pixel_road(camera, x, y) == pytest.approx(shape[:2])
