@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from kernels._jit import kernel
+from kernels.lens import distort_slope, undistort
 
 
 @kernel
@@ -85,11 +86,14 @@ def polygon_area(points):
 
 
 @kernel
-def road_point(to_road, x, y):
+def road_point(to_road, lens, x, y):
     """Return the road point (x_m, y_m) seen at a pixel; NaN at and above the horizon.
 
-    `to_road` is f8[3, 3], scaled so that its third coordinate is positive on the road side of the horizon.
+    `to_road` is f8[3, 3] from plumb pixels, scaled so that its third coordinate is positive on the road side of the
+    horizon; `lens` is a LENS.
     """
+    if lens["bends"] != 0:
+        x, y = undistort(lens, x, y)
     depth = to_road[2, 0] * x + to_road[2, 1] * y + to_road[2, 2]
     if not depth > 0.0:
         return math.nan, math.nan
@@ -99,18 +103,26 @@ def road_point(to_road, x, y):
 
 
 @kernel
-def metres_per_px(to_road, x, y):
+def metres_per_px(to_road, lens, x, y):
     """Return how far (m) the road point moves for a step of one pixel in the worst direction; NaN above the horizon.
 
-    The larger singular value of the homography's Jacobian.
+    The larger singular value of the Jacobian of homography and lens.
     """
-    depth = to_road[2, 0] * x + to_road[2, 1] * y + to_road[2, 2]
-    if not depth > 0.0:
+    x_m, y_m = road_point(to_road, lens, x, y)
+    if x_m != x_m:
         return math.nan
-    x_m, y_m = road_point(to_road, x, y)
+    if lens["bends"] != 0:
+        x, y = undistort(lens, x, y)
+    depth = to_road[2, 0] * x + to_road[2, 1] * y + to_road[2, 2]
     a = (to_road[0, 0] - x_m * to_road[2, 0]) / depth
     b = (to_road[0, 1] - x_m * to_road[2, 1]) / depth
     c = (to_road[1, 0] - y_m * to_road[2, 0]) / depth
     d = (to_road[1, 1] - y_m * to_road[2, 1]) / depth
+    if lens["bends"] != 0:
+        # A pixel of the picture is so many plumb pixels: the inverse of the lens's slopes.
+        _, _, xx, xy, yx, yy = distort_slope(lens, x, y)
+        det = xx * yy - xy * yx
+        a, b = (a * yy - b * yx) / det, (b * xx - a * xy) / det
+        c, d = (c * yy - d * yx) / det, (d * xx - c * xy) / det
     # Singular values of a 2x2 matrix: half the sum of the lengths of its conformal and anticonformal parts.
     return (math.hypot(a + d, b - c) + math.hypot(a - d, b + c)) / 2.0

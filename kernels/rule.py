@@ -43,8 +43,8 @@ class SceneView(Protocol):
     zone_rows: np.ndarray  # ZONE[n], in the order of zone_names
     lane_rows: np.ndarray  # ZONE[n], in the order of lane_names
     flows: np.ndarray  # f8[n, 2, 2] px, an arrow for each approach
-    to_road: np.ndarray | None  # f8[3, 3], pixel -> metre
-    from_road: np.ndarray | None  # f8[3, 3], metre -> pixel
+    to_road: np.ndarray | None  # f8[3, 3], plumb pixel -> metre
+    from_road: np.ndarray | None  # f8[3, 3], metre -> plumb pixel
     ground_error_m: float  # hold-out error of the ground fit, else its residual; NaN without a ground
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from kernels._jit import kernel
-from kernels.contact import BOTTOM
+from kernels.contact import BOTTOM, CAMERA
 from kernels.course import COURSE, NONE, course_predict
 from kernels.coursebox import (
     EDGE_SHARE,
@@ -18,6 +18,7 @@ from kernels.coursebox import (
     course_measure,
     course_publish,
 )
+from kernels.lens import distort_slope, undistort
 from kernels.motion import AXIS, axis_predict, axis_start, axis_update
 from kernels.records import AT_EDGE, CLASSES
 
@@ -81,8 +82,8 @@ SETTINGS = np.dtype(
         ("road_accel_mps2", "<f8"),
         ("speed_hits_min", "<u4"),
         ("has_road", "<u4"),
-        # Road metres and height to pixels, whether that is more than the homography; deviation of the ground's scale.
-        ("camera", "<f8", (3, 4)),
+        # Camera and lens, whether it has more than the homography (a pose); deviation of the ground's scale.
+        ("camera", CAMERA),
         ("has_pose", "<u4"),
         ("scale_sd", "<f8"),
     ]
@@ -265,8 +266,11 @@ def track_measure(slot, settings, box_px, score, class_id, to_road):
 def road_measure(slot, settings, x, y, sd_px, to_road):
     """Take a foot point into the two road axes; its deviation in m follows from the local scale of the homography.
 
-    A point at or above the horizon is no road point and is left out.
+    `to_road` is of plumb pixels. A point at or above the horizon is no road point and is left out.
     """
+    lens = settings["camera"]["lens"]
+    if lens["bends"] != 0:
+        x, y = undistort(lens, x, y)
     depth = to_road[2, 0] * x + to_road[2, 1] * y + to_road[2, 2]
     if depth <= 0.0:
         return
@@ -277,6 +281,12 @@ def road_measure(slot, settings, x, y, sd_px, to_road):
     xv = (to_road[0, 1] - road_x * to_road[2, 1]) / depth
     yu = (to_road[1, 0] - road_y * to_road[2, 0]) / depth
     yv = (to_road[1, 1] - road_y * to_road[2, 1]) / depth
+    if lens["bends"] != 0:
+        # So far per plumb pixel; per pixel of the picture by the inverse of the lens's slopes.
+        _, _, xx, xy, yx, yy = distort_slope(lens, x, y)
+        det = xx * yy - xy * yx
+        xu, xv = (xu * yy - xv * yx) / det, (xv * xx - xu * xy) / det
+        yu, yv = (yu * yy - yv * yx) / det, (yv * xx - yu * xy) / det
     sd_x = sd_px * math.sqrt(xu * xu + xv * xv)
     sd_y = sd_px * math.sqrt(yu * yu + yv * yv)
     axis = slot["axis"]

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from kernels import boxes, lamps, pixels, planes, shrink, track, tracker
+from kernels.lens import LENS, distort_points, lens_reach, undistort_points
 from kernels.records import CLOCK, LAMP, LINE, MAX_DETECTIONS, MAX_TRACKS, SIGNAL, TRACK, ZONE
 from kernels.rule import Rule
 from kernels.rules import REGISTRY
@@ -124,12 +125,23 @@ def warm_boxes() -> None:
     planes.look_up(picture, np.zeros((3, 256), np.uint16), 114, blank, np.zeros((3, 4, 4), np.uint16))
 
 
+def warm_lens() -> None:
+    """Compile the lens for points, as scenes and records need it."""
+    lens = np.zeros(1, LENS)
+    lens["focal_px"], lens["reach"], lens["bends"] = 1.0, np.inf, 1
+    points = np.zeros((1, 2))
+    lens_reach(lens[0], 1.0, 1.0)
+    distort_points(lens[0], points, points)
+    undistort_points(lens[0], points, points)
+
+
 def warm() -> None:
     """Compile every kernel that the pipeline calls."""
     warm_tracker()
     warm_signals()
     warm_pixels()
     warm_boxes()
+    warm_lens()
     for rule in REGISTRY.values():
         warm_rule(rule)
 

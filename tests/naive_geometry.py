@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import naive_lens
 import numpy as np
 
 
@@ -49,20 +50,22 @@ def polygon_area(points):
     return float(abs(sum((bx - ax) * (ay + by) / 2 for (ax, ay), (bx, by) in edges)))
 
 
-def road_point(to_road, x, y):
-    """Multiply and divide."""
+def road_point(to_road, lens, x, y):
+    """Take the lens off, multiply and divide."""
+    if lens["bends"]:
+        x, y = naive_lens.undistort(lens, x, y)
     u, v, w = to_road @ np.array([x, y, 1.0])
     return (u / w, v / w) if w > 0 else (math.nan, math.nan)
 
 
-def metres_per_px(to_road, x, y):
+def metres_per_px(to_road, lens, x, y):
     """Walk a hundredth of a pixel in every direction and keep the longest step on the road."""
-    here = np.array(road_point(to_road, x, y))
+    here = np.array(road_point(to_road, lens, x, y))
     if np.isnan(here[0]):
         return math.nan
     step = 0.01
     turns = np.linspace(0, 2 * math.pi, 720, endpoint=False)
-    ends = [road_point(to_road, x + step * math.cos(turn), y + step * math.sin(turn)) for turn in turns]
+    ends = [road_point(to_road, lens, x + step * math.cos(turn), y + step * math.sin(turn)) for turn in turns]
     return max(math.dist(here, end) for end in ends) / step
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import naive_course
+import naive_lens
 import numpy as np
 from naive_assign import assign
 from naive_motion import Axis, axis_predict, axis_start, axis_update
@@ -135,7 +136,7 @@ def track_measure(track, settings, box, score, class_id, time_s, to_road):
     if course.phase == NONE:
         if naive_course.box_cut(course, box, 3, settings):
             forget_road(track)
-        road_measure(track, middle(box)[0], box[3], EDGE_SHARE * doubt * h, to_road)
+        road_measure(track, middle(box)[0], box[3], EDGE_SHARE * doubt * h, to_road, camera["lens"])
         if "road_x" in track.axes:
             road = track.axes["road_x"], track.axes["road_y"]
             naive_course.course_begin(course, camera, box, elected(track.votes()), *road, settings)
@@ -149,19 +150,21 @@ def forget_road(track):
     track.axes = {name: axis for name, axis in track.axes.items() if not name.startswith("road")}
 
 
-def on_road(to_road, x, y):
+def on_road(to_road, x, y, lens):
+    if lens is not None and lens["bends"]:
+        x, y = naive_lens.undistort(lens, x, y)
     u, v, w = to_road @ np.array([x, y, 1.0])
     return np.array([u / w, v / w]) if w > 0 else None
 
 
-def road_measure(track, x, y, sd_px, to_road):
+def road_measure(track, x, y, sd_px, to_road, lens=None):
     """Project the foot point; its deviation by stepping a thousandth of a pixel to each side."""
-    here = on_road(to_road, x, y)
+    here = on_road(to_road, x, y, lens)
     if here is None:
         return
     step = 1e-3
-    right = (on_road(to_road, x + step, y) - on_road(to_road, x - step, y)) / (2 * step)
-    down = (on_road(to_road, x, y + step) - on_road(to_road, x, y - step)) / (2 * step)
+    right = (on_road(to_road, x + step, y, lens) - on_road(to_road, x - step, y, lens)) / (2 * step)
+    down = (on_road(to_road, x, y + step, lens) - on_road(to_road, x, y - step, lens)) / (2 * step)
     for name, z, sd in zip(("road_x", "road_y"), here, sd_px * np.hypot(right, down), strict=True):
         axis = track.axes.get(name)
         track.axes[name] = axis_start(z, sd, 20.0) if axis is None else axis_update(axis, z, sd)

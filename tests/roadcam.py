@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import naive_lens
 import numpy as np
 from traffic import as_detections, instant
 
+from kernels.contact import CAMERA
 from kernels.records import CLASSES
 from vision.track.tracker import Tracker
 
@@ -49,10 +51,20 @@ def to_road(camera: np.ndarray) -> np.ndarray:
     return found / depth
 
 
-def seen(camera: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return f8[n, 2] px of points f8[n, 3] m."""
+def as_camera(matrix: np.ndarray, lens: np.void | None = None) -> np.void:
+    """Return the CAMERA of a pinhole camera behind a lens."""
+    camera = np.zeros(1, CAMERA)
+    camera["matrix"] = matrix
+    if lens is not None:
+        camera["lens"] = lens
+    return camera[0]
+
+
+def seen(camera: np.ndarray, points: np.ndarray, lens: np.void | None = None) -> np.ndarray:
+    """Return f8[n, 2] px of points f8[n, 3] m, through a lens where there is one."""
     mapped = np.column_stack([points, np.ones(len(points))]) @ camera.T
-    return mapped[:, :2] / mapped[:, 2:]
+    plumb = mapped[:, :2] / mapped[:, 2:]
+    return plumb if lens is None else np.array([naive_lens.distort(lens, *point) for point in plumb])
 
 
 def corners(x: float, y: float, heading: float, size: Sequence[float]) -> np.ndarray:
@@ -68,8 +80,10 @@ def corners(x: float, y: float, heading: float, size: Sequence[float]) -> np.nda
     )
 
 
-def box_of(camera: np.ndarray, x: float, y: float, heading: float, size: Sequence[float]) -> np.ndarray:
-    points = seen(camera, corners(x, y, heading, size))
+def box_of(
+    camera: np.ndarray, x: float, y: float, heading: float, size: Sequence[float], lens: np.void | None = None
+) -> np.ndarray:
+    points = seen(camera, corners(x, y, heading, size), lens)
     return np.array([*points.min(axis=0), *points.max(axis=0)])
 
 

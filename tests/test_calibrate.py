@@ -10,7 +10,7 @@ import pytest
 from roadcam import HEIGHT_PX, WIDTH_PX, pinhole, seen
 from scenes import Run, runner
 
-from vision.calibrate import BARRED_M_PX, doubts, pose_of, scale_map, speed_sd_kmh, stretches
+from vision.calibrate.report import BARRED_M_PX, doubts, pose_of, scale_map, speed_sd_kmh, stretches
 from vision.ground import GroundError, fit_ground, transform
 from vision.scene import Scene, site_scene
 from vision.site import parse_site

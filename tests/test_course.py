@@ -5,12 +5,26 @@ from __future__ import annotations
 import itertools
 import math
 
+import naive_contact
 import naive_course as naive
 import naive_motion
 import naive_track
 import numpy as np
 import pytest
-from roadcam import HEIGHT_PX, WIDTH_PX, Drive, Jitter, box_of, cut, drive, pinhole, some_size, to_road, watch
+from roadcam import (
+    HEIGHT_PX,
+    WIDTH_PX,
+    Drive,
+    Jitter,
+    as_camera,
+    box_of,
+    cut,
+    drive,
+    pinhole,
+    some_size,
+    to_road,
+    watch,
+)
 from test_tracker import plain, same_rows
 from traffic import as_detections, instant
 
@@ -18,10 +32,12 @@ from kernels import contact, course, coursebox
 from kernels.motion import AXIS
 from kernels.records import CLASSES, MAX_TRACKS, TRACK
 from kernels.track import road_publish
-from vision.ground import camera_matrix
+from vision.ground import camera_matrix, make_lens
 from vision.track.tracker import Tracker
 
 KMH = 3.6
+#: A wide lens: the corners of the picture are a fifth nearer to the middle than they should be.
+BENT = make_lens(WIDTH_PX, HEIGHT_PX, k1=-0.32, k2=0.05, p1=0.004, p2=-0.003, centre_px=(930.0, 560.0))
 
 
 def some_shape(rng: np.random.Generator) -> tuple[float, ...]:
@@ -32,9 +48,10 @@ def some_shape(rng: np.random.Generator) -> tuple[float, ...]:
 # -- twins ----------------------------------------------------------------------------------------------------------
 
 
-def test_outlines_and_their_slopes_like_their_twins():
+@pytest.mark.parametrize("lens", [None, BENT], ids=["pinhole", "lens"])
+def test_outlines_and_their_slopes_like_their_twins(lens):
     rng = np.random.default_rng(1)
-    camera, outline = pinhole(), np.zeros(1, contact.OUTLINE)[0]
+    camera, outline = as_camera(pinhole(), lens), np.zeros(1, contact.OUTLINE)[0]
     for _ in range(100):
         shape = some_shape(rng)
         for ours, theirs in (
@@ -46,10 +63,18 @@ def test_outlines_and_their_slopes_like_their_twins():
             assert np.allclose(outline["edge"], edges)
             assert np.allclose(outline["slope"], slopes, rtol=1e-4, atol=1e-4)
         corner = float(rng.choice([-1, 1])), float(rng.choice([-1, 1])), float(rng.choice([0, 1]))
-        contact.corner_slope(outline, 2, 1, camera, shape, corner)
-        value, slope = naive.corner_slope(camera, shape, 1, corner)
-        assert outline["edge"][2] == pytest.approx(value)
-        assert np.allclose(outline["slope"][2], slope, rtol=1e-4, atol=1e-4)
+        for row in (0, 1):
+            one = contact.corner_slope if lens is None else contact.bent_corner
+            twin = naive_contact.corner_slope if lens is None else naive_contact.bent_corner
+            one(outline, 2, row, camera, shape, corner)
+            value, slope = twin(camera, shape, row, corner)
+            assert outline["edge"][2] == pytest.approx(value)
+            assert np.allclose(outline["slope"][2], slope, rtol=1e-4, atol=1e-4)
+        if lens is not None:
+            assert contact.bent_outline(outline, camera, shape)
+            edges, slopes = naive_contact.bent_outline(camera, shape)
+            assert np.allclose(outline["edge"], edges)
+            assert np.allclose(outline["slope"], slopes, rtol=1e-4, atol=1e-4)
         x, y = contact.road_pixel(camera, shape[0], shape[1])
         assert (x, y) == pytest.approx(naive.road_pixel(camera, shape[0], shape[1]))
         assert contact.pixel_road(camera, x, y) == pytest.approx(shape[:2])
@@ -57,7 +82,7 @@ def test_outlines_and_their_slopes_like_their_twins():
 
 
 def test_what_is_behind_the_camera_has_no_outline():
-    camera, outline, behind = pinhole(), np.zeros(1, contact.OUTLINE)[0], (0.0, -30.0, 0.0, 4.0, 2.0, 1.5)
+    camera, outline, behind = as_camera(pinhole()), np.zeros(1, contact.OUTLINE)[0], (0.0, -30.0, 0.0, 4.0, 2.0, 1.5)
     assert not contact.cuboid_outline(outline, camera, behind)
     assert not contact.point_outline(outline, camera, behind)
     assert naive.cuboid_outline(camera, behind) is None
@@ -122,21 +147,28 @@ def test_a_forgotten_course_is_a_new_one():
 
 
 @pytest.mark.parametrize(
-    ("seed", "kind", "away", "straight_down"),
-    [(1, "car", False, False), (2, "bus", True, False), (3, "motorcycle", True, False), (4, "car", False, True)],
+    ("seed", "kind", "away", "straight_down", "lens"),
+    [
+        (1, "car", False, False, None),
+        (2, "bus", True, False, None),
+        (3, "motorcycle", True, False, None),
+        (4, "car", False, True, None),
+        (5, "car", True, False, BENT),
+        (6, "car", False, True, BENT),
+    ],
 )
-def test_a_whole_drive_like_its_twin(seed, kind, away, straight_down):
+def test_a_whole_drive_like_its_twin(seed, kind, away, straight_down, lens):
     """Every row of a drive with jitter, misses, cut boxes, a wrong class and a box that belongs to something else."""
     rng = np.random.default_rng(seed)
     camera = pinhole(9.0)
     road = np.diag([0.05, -0.05, 1.0]) if straight_down else to_road(camera)
-    tracker = Tracker(WIDTH_PX, HEIGHT_PX, road, {"speed_hits_min": 4}, 0.01)
+    tracker = Tracker(WIDTH_PX, HEIGHT_PX, road, {"speed_hits_min": 4}, 0.01, lens)
     assert bool(tracker.settings["has_pose"][0]) != straight_down
     one = drive(kind, some_size(rng, kind), (2.0, 8.0 if away else 45.0), math.pi / 2 * (1 if away else -1), 11.0)
     jitter, ids, twins, before_s, phases = Jitter(rng), itertools.count(1), [None] * MAX_TRACKS, 0.0, set()
     for k in range(60):
         time_s = 0.06 * k
-        box = cut(box_of(camera, *one.at(time_s)[:3], one.size))
+        box = cut(box_of(camera, *one.at(time_s)[:3], one.size, lens))
         box = None if box is None else jitter(box)
         found = []
         if box is not None:
@@ -307,8 +339,9 @@ def test_who_brakes_hard_to_a_stand_keeps_its_front_and_who_then_reverses_too():
 def test_who_has_gone_further_back_than_ahead_was_headed_the_other_way():
     for way_m, turned in ((-0.5, True), (0.5, False)):
         ours, twin = some_course(np.random.default_rng(6))
-        camera = pinhole()
-        settings = Tracker(WIDTH_PX, HEIGHT_PX, to_road(camera), {}, 0.01).settings[0]
+        matrix = pinhole()
+        camera = as_camera(matrix)
+        settings = Tracker(WIDTH_PX, HEIGHT_PX, to_road(matrix), {}, 0.01).settings[0]
         twin.x[course.V], twin.way_m, twin.p = -3.0, way_m, 0.001 * np.eye(9)
         ours["x"], ours["way_m"], ours["p"] = twin.x, way_m, twin.p
         assert coursebox.course_look(ours, camera)

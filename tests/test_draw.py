@@ -56,6 +56,20 @@ def test_everything_is_drawn_where_it_belongs(site, width, height, shade):
     assert near(picture, 16, 250, draw.GRID_COLOUR)
 
 
+def test_the_grid_of_a_bent_picture_is_bent_and_meets_the_points_that_were_clicked():
+    """A corner of the grid is where a ground point was clicked; the middle of a line lies beside the chord."""
+    bent = parse_site(TEXT.replace("ground.image_px", "lens.k1 = -0.3\nground.image_px"), "elm.toml", {})
+    scene = site_scene(bent, "north", 352, 288)
+    assert scene.ground is not None
+    assert np.abs(scene.ground.picture_px(scene.ground.plane_m) - scene.ground.image_px).max() < 1e-6
+    left, right, middle = scene.ground.picture_px(np.array([[0.0, 0.0], [14.0, 0.0], [7.0, 0.0]]))
+    way, aside = right - left, middle - left
+    assert abs(way[0] * aside[1] - way[1] * aside[0]) / np.linalg.norm(way) > 2.0
+    drawn = draw_scene(np.full((288, 352, 3), 155, np.uint8), scene, tint=False, labels=False)
+    assert near(drawn, middle[0], middle[1], draw.GRID_COLOUR, 1)
+    assert not near(drawn, *((left + right) / 2.0), draw.GRID_COLOUR, 1)
+
+
 def test_the_arrow_of_a_line_points_along_its_flow(site):
     scene = site_scene(site, "north", 352, 288)
     picture = draw_scene(np.zeros((288, 352, 3), np.uint8), scene, grid=False, tint=False, labels=False)

@@ -17,7 +17,7 @@ import traffic_runs
 
 from kernels.records import CLASSES, REASONS
 from vision.errors import StoreError
-from vision.ground import fit_ground
+from vision.ground import fit_ground, lens_facts, make_lens
 from vision.record.export import export
 from vision.record.formats import Options
 from vision.record.reader import Records
@@ -171,6 +171,15 @@ def test_movements_from_the_ground_plane(tmp_path: Path, north_deg: float, mirro
     records = made(tmp_path / "run", events, covered(*[1.0] * 60), geometry=plane)
     export(records, "utdf", tmp_path / "named.csv", options=Options(device=6, movements=NAMED))
     export(records, "utdf", tmp_path / "told.csv", options=Options(device=6, north_deg=north_deg))
+    assert (tmp_path / "told.csv").read_text() == (tmp_path / "named.csv").read_text()
+
+
+def test_movements_are_the_same_through_a_lens(tmp_path: Path) -> None:
+    """A lens turns nothing round, so the side of the plane's axes is as it was: the lines are only seen elsewhere."""
+    lens = lens_facts(make_lens(1280, 720, k1=-0.3, k2=0.05))
+    records = made(tmp_path / "run", trips(100, 800), covered(*[1.0] * 37), geometry=geometry(True) | {"lens": lens})
+    export(records, "utdf", tmp_path / "named.csv", options=Options(device=6, movements=NAMED))
+    export(records, "utdf", tmp_path / "told.csv", options=Options(device=6, north_deg=0.0))
     assert (tmp_path / "told.csv").read_text() == (tmp_path / "named.csv").read_text()
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from track_runs import FPS, FRAMES, moving, run
+import track_runs
+from track_runs import FPS, FRAMES, GEOMETRY, moving, run
 
 from kernels.records import CLASSES
 from vision.errors import StoreError
+from vision.ground import lens_facts, make_lens, undistorted
 from vision.mottext import read_boxes
 from vision.record.export import Window, export
 from vision.record.files import TRACKS_TABLE
@@ -78,6 +80,18 @@ def test_feet_on_the_road(tmp_path: Path) -> None:
     np.testing.assert_allclose(road["x_cm"], 100 * (0.05 * (left + width / 2) - 10), atol=0.51)
     np.testing.assert_allclose(road["y_cm"], 100 * (40 - 0.08 * (top + height)), atol=0.51)
     np.testing.assert_array_equal(road["time_us"], boxes["time_us"])
+
+
+def test_feet_on_the_road_are_seen_through_the_lens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lens = make_lens(1280, 720, k1=-0.3)
+    monkeypatch.setattr(track_runs, "GEOMETRY", GEOMETRY | {"lens": lens_facts(lens)})
+    export(run(tmp_path), "road-parquet", tmp_path / "road")
+    road, boxes = (read_trajectories(tmp_path / name)[0] for name in ("road", TRACKS_TABLE))
+    left, top, width, height = boxes_px(boxes).T
+    plumb = undistorted(lens, np.column_stack([left + width / 2, top + height]))
+    assert np.abs(plumb[:, 0] - left - width / 2).max() > 5.0
+    np.testing.assert_allclose(road["x_cm"], 100 * (0.05 * plumb[:, 0] - 10), atol=0.51)
+    np.testing.assert_allclose(road["y_cm"], 100 * (40 - 0.08 * plumb[:, 1]), atol=0.51)
 
 
 def test_tracks_that_are_asked_for(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from kernels import geometry
 from kernels.records import LINE, ZONE
+from vision.ground import make_lens
 
 #: A camera 8 m above the road: the horizon is at y = -560 px.
 TO_ROAD = np.array([[9.7e-03, 5.2e-03, -6.0], [4.7e-04, -5.2e-02, 51.8], [0.0, 8.0e-04, 0.45]])
@@ -81,16 +82,18 @@ def test_polygon_area_like_its_twin():
 
 def test_road_point_and_scale_like_their_twins():
     rng = np.random.default_rng(4)
-    for x, y in rng.uniform(0, 1080, (50, 2)):
-        assert geometry.road_point(TO_ROAD, x, y) == pytest.approx(naive.road_point(TO_ROAD, x, y))
-        assert geometry.metres_per_px(TO_ROAD, x, y) == pytest.approx(naive.metres_per_px(TO_ROAD, x, y), rel=1e-3)
+    for lens, n in ((make_lens(1920, 1080), 50), (make_lens(1920, 1080, k1=-0.3, k2=0.04), 3)):
+        for x, y in rng.uniform(0, 1080, (n, 2)):
+            place = TO_ROAD, lens, x, y
+            assert geometry.road_point(*place) == pytest.approx(naive.road_point(*place))
+            assert geometry.metres_per_px(*place) == pytest.approx(naive.metres_per_px(*place), rel=1e-3)
 
 
 @pytest.mark.parametrize("y", [-562.5, -563.0, -2000.0])
 def test_there_is_no_road_at_or_above_the_horizon(y):
     for module in (geometry, naive):
-        assert np.isnan(module.road_point(TO_ROAD, 100.0, y)).all()
-        assert np.isnan(module.metres_per_px(TO_ROAD, 100.0, y))
+        assert np.isnan(module.road_point(TO_ROAD, make_lens(1920, 1080), 100.0, y)).all()
+        assert np.isnan(module.metres_per_px(TO_ROAD, make_lens(1920, 1080), 100.0, y))
 
 
 def test_zones_and_lines_in_metres_like_their_twins():

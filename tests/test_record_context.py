@@ -12,6 +12,7 @@ import pytest
 from kernels.rules import REGISTRY
 from vision.card import Card, DetrHead, Input
 from vision.errors import InputError
+from vision.ground import lens_facts, make_lens
 from vision.record.context import hide_addresses, parse_start, run_header
 from vision.record.header import Header, RuleEntry, dtype_of, fields_of, make_header
 from vision.record.reader import open_records
@@ -69,9 +70,11 @@ CARD = Card(
 )
 
 
-def made(folder: Path, start_utc: str | None = None, settings: dict[str, float] | None = None) -> Header:
+def made(
+    folder: Path, start_utc: str | None = None, settings: dict[str, float] | None = None, text: str = SITE
+) -> Header:
     folder.mkdir(exist_ok=True)
-    (folder / "elm.toml").write_text(SITE)
+    (folder / "elm.toml").write_text(text)
     (folder / "signals.csv").write_text("time_s,state\n0,red\n")
     site = load_site(folder / "elm.toml")
     scene = site_scene(site, "north", 1920, 1080)
@@ -108,6 +111,13 @@ def test_the_context_says_how_the_run_came_to_be(tmp_path: Path) -> None:
     assert np.array(geometry["ground"]["to_road"]).shape == (3, 3)
     assert geometry["ground"]["holdout_rms_m"] is None  # four points hold none out
     assert geometry["signals"][0]["log_sha256"] == hashlib.sha256(b"time_s,state\n0,red\n").hexdigest()
+
+
+def test_a_lens_is_told_and_none_is_not(tmp_path: Path) -> None:
+    assert "lens" not in made(tmp_path).facts["geometry"]
+    bent = SITE.replace("[camera.north.ground]", "[camera.north.lens]\nk1 = -0.2\n\n[camera.north.ground]")
+    lens = made(tmp_path, text=bent).facts["geometry"]["lens"]
+    assert lens == lens_facts(make_lens(1920, 1080, k1=-0.2))
 
 
 def test_the_header_describes_every_rule(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_the_rules_that_ship_are_known_and_told():
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"lien": {}}, ".lien is not known; did you mean line? allowed here: approach, ground, line, model"),
+        ({"lien": {}}, ".lien is not known; did you mean line? allowed here: approach, ground, lens, line, model"),
         ({"model": None}, ".model is missing; it is a name of letters"),
         ({"model": "a/b"}, ".model = 'a/b' is not allowed; allowed: a name of letters, digits"),
         ({"model": 5}, ".model = 5 is not text"),

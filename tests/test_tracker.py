@@ -22,7 +22,8 @@ CLOSE = {"rtol": 2e-4, "atol": 2e-3}
 
 def plain(tracker: Tracker) -> dict:
     """The settings as the twin reads them."""
-    return {name: tracker.settings[name][0].tolist() for name in tracker.settings.dtype.names}
+    settings = {name: tracker.settings[name][0].tolist() for name in tracker.settings.dtype.names}
+    return settings | {"camera": tracker.settings["camera"][0]}
 
 
 def same_rows(rows: np.ndarray, twins: list[dict]) -> None:

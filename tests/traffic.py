@@ -146,6 +146,7 @@ def small_scene(lines: dict[str, np.ndarray], logs: dict | None = None, **more: 
         boxes[k] = -1 if path is not None else 10
     scene = {
         "camera": "north",
+        "lens": None,
         "width_px": WIDTH_PX,
         "height_px": HEIGHT_PX,
         "line_names": tuple(lines),

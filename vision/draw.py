@@ -13,7 +13,7 @@ from kernels.geometry import metres_per_px
 from kernels.records import LAMPS
 from vision import ink
 from vision.errors import StoreError
-from vision.ground import GroundFit, transform
+from vision.ground import GroundFit
 from vision.ink import Colour, Labels, Pen
 from vision.scene import Scene, drawn, site_scene
 from vision.site import Site
@@ -171,7 +171,7 @@ def _draw_grid(canvas: np.ndarray, ground: GroundFit, pen: Pen) -> None:
         # In pieces: one that meets the horizon is left out, not the whole line.
         along = np.linspace(low, high, 60)
         points = np.column_stack([np.full(60, fixed), along] if axis == 0 else [along, np.full(60, fixed)])
-        ink.stroke(canvas, transform(ground.from_road, points), GRID_COLOUR, 1, halo=False)
+        ink.stroke(canvas, ground.picture_px(points), GRID_COLOUR, 1, halo=False)
     for point in ground.image_px:
         arm = 2.0 * pen.stroke + 3.0
         for dx, dy in ((arm, 0.0), (0.0, arm)):
@@ -185,7 +185,7 @@ def _grid_marks(ground: GroundFit, picture: np.ndarray) -> list[tuple[str, np.nd
     xs, ys = _grid_lines(ground)
     marks = []
     for y in ys:
-        ends = transform(ground.from_road, np.array([[xs[0], y], [xs[-1], y]]))
+        ends = ground.picture_px(np.array([[xs[0], y], [xs[-1], y]]))
         sound = [end for end in ends if np.isfinite(end).all() and _inside(end, picture)]
         if sound:
             marks.append((f"{y + ground.origin_m[1]:.0f} m", max(sound, key=lambda end: float(end[0]))))
@@ -245,7 +245,7 @@ def _ground_line(scene: Scene) -> str:
     ground = scene.ground
     if ground is None:
         return "no ground points: no speeds"
-    scales = [metres_per_px(ground.to_road, float(x), float(y)) for x, y in ground.image_px]
+    scales = [metres_per_px(ground.to_road, ground.lens, float(x), float(y)) for x, y in ground.image_px]
     held = f", left out {ground.holdout_rms_m:.2f} m" if np.isfinite(ground.holdout_rms_m) else ""
     held = ", one left out: no fit" if np.isinf(ground.holdout_rms_m) else held
     return (

@@ -1,10 +1,14 @@
-"""The ground homography of a camera: fitted to points that are known in the picture and on the road plane."""
+"""Where the road is in a picture: the camera's lens, and the ground homography fitted to points known in both."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from kernels.lens import LENS, SQUEEZE_MIN, distort_points, lens_reach, undistort_points
 
 #: A fit that misses a point by more than this share of the points' extent on the road is no fit.
 RESIDUAL_SHARE_MAX = 0.1
@@ -23,6 +27,10 @@ _GRID_M = 10_000.0
 _SINGULAR = 1e9
 
 
+class LensError(Exception):
+    """No lens does what these numbers say; the message is the end of a sentence."""
+
+
 class GroundError(Exception):
     """The points determine no homography; the message is the end of a sentence."""
 
@@ -31,8 +39,8 @@ class GroundError(Exception):
 class GroundFit:
     """A ground homography and how far it can be believed.
 
-    `to_road` turns pixels into metres from `origin_m`, `from_road` does the reverse; both are scaled so that the third
-    homogeneous coordinate is positive in front of the horizon: not positive means that the point is no road.
+    `to_road` turns plumb pixels into metres from `origin_m`, `from_road` does the reverse; both are scaled so that the
+    third homogeneous coordinate is positive in front of the horizon: not positive means that the point is no road.
     Errors are distances in metres at the points; `holdout_*` leaves each point out in turn, NaN below 5 points.
     """
 
@@ -47,6 +55,15 @@ class GroundFit:
     holdout_max_m: float
     condition: float
     holdout_m: np.ndarray  # f8[n], of each point; empty below 5 points
+    lens: np.void  # LENS
+
+    def road_m(self, points_px: np.ndarray) -> np.ndarray:
+        """Return f8[n, 2], road points in m from `origin_m`, of pixels f8[n, 2]; NaN at and above the horizon."""
+        return transform(self.to_road, undistorted(self.lens, points_px))
+
+    def picture_px(self, points_m: np.ndarray) -> np.ndarray:
+        """Return f8[n, 2], where road points f8[n, 2] are seen; NaN where they are not in front of the camera."""
+        return distorted(self.lens, transform(self.from_road, points_m))
 
     @property
     def extent_m(self) -> float:
@@ -54,13 +71,80 @@ class GroundFit:
         return float(np.linalg.norm(np.ptp(self.plane_m, axis=0)))
 
 
-def fit_ground(image_px: np.ndarray, plane_m: np.ndarray) -> GroundFit:
-    """Fit the homography of a road plane to n >= 4 pairs of points; a GroundError says why there is none."""
-    image = np.asarray(image_px, np.float64)
+def make_lens(
+    width_px: int,
+    height_px: int,
+    k1: float = 0.0,
+    k2: float = 0.0,
+    p1: float = 0.0,
+    p2: float = 0.0,
+    k3: float = 0.0,
+    focal_px: float | None = None,
+    centre_px: tuple[float, float] | None = None,
+) -> np.void:
+    """Return the LENS of a camera; a LensError for one that folds the picture over.
+
+    Without a centre it is the picture's middle, without a focal length the picture's longer side: k1 to k3 say how much
+    is bent at that distance from the centre.
+    """
+    lens = np.zeros(1, LENS)
+    lens["focal_px"] = max(width_px, height_px) if focal_px is None else focal_px
+    lens["x_px"], lens["y_px"] = (width_px / 2.0, height_px / 2.0) if centre_px is None else centre_px
+    lens["k1"], lens["k2"], lens["p1"], lens["p2"], lens["k3"] = k1, k2, p1, p2, k3
+    lens["reach"], lens["bends"] = np.inf, any((k1, k2, p1, p2, k3))
+    if lens["bends"][0]:
+        reach, x, y = lens_reach(lens[0], float(width_px), float(height_px))
+        if not reach > 0.0:
+            raise LensError(
+                f"folds the picture over at [{x:.0f}, {y:.0f}]; allowed: a lens that squeezes nothing in the picture "
+                f"to less than {SQUEEZE_MIN:g} of its size (check k1, k2 and focal_px)"
+            )
+        lens["reach"] = reach
+    return lens[0]
+
+
+def lens_facts(lens: np.void) -> dict[str, float]:
+    """Return a lens in plain numbers, for records."""
+    return {name: float(lens[name]) for name in LENS.names or () if name != "bends"}
+
+
+def lens_of(geometry: Mapping[str, Any]) -> np.void:
+    """Return the LENS of a record's geometry, one that does not bend where it has none."""
+    lens = np.zeros(1, LENS)
+    for name, value in (geometry.get("lens") or {}).items():
+        lens[name], lens["bends"] = value, 1
+    return lens[0]
+
+
+def undistorted(lens: np.void, points_px: np.ndarray) -> np.ndarray:
+    """Return f8[n, 2], the plumb pixels of the picture's pixels f8[n, 2]."""
+    return _through(undistort_points, lens, points_px)
+
+
+def distorted(lens: np.void, points_px: np.ndarray) -> np.ndarray:
+    """Return f8[n, 2], where plumb pixels f8[n, 2] are in the picture."""
+    return _through(distort_points, lens, points_px)
+
+
+def _through(kernel: Callable[..., None], lens: np.void, points_px: np.ndarray) -> np.ndarray:
+    points = np.array(points_px, np.float64).reshape(-1, 2)
+    if lens["bends"]:
+        kernel(lens, points, points)
+    return points
+
+
+def fit_ground(image_px: np.ndarray, plane_m: np.ndarray, lens: np.void | None = None) -> GroundFit:
+    """Fit the homography of a road plane to n >= 4 pairs of points; a GroundError says why there is none.
+
+    `image_px` are the picture's pixels; without a `lens` they are plumb.
+    """
+    seen = np.asarray(image_px, np.float64)
+    lens = np.zeros(1, LENS)[0] if lens is None else lens
+    image = undistorted(lens, seen)
     plane = np.asarray(plane_m, np.float64)
     origin = np.round(plane.mean(axis=0)) if np.abs(plane).max() > _GRID_M else np.zeros(2)
     plane = plane - origin
-    to_road, condition = _solve(image, plane)
+    to_road, condition = solve_ground(image, plane)
     from_road = _positive(np.linalg.inv(to_road), plane)
     errors = _distances(to_road, image, plane)
     _refuse(to_road, image, plane, errors, condition)
@@ -68,7 +152,7 @@ def fit_ground(image_px: np.ndarray, plane_m: np.ndarray) -> GroundFit:
     if len(image) >= 5:
         held = np.array([_held_out(image, plane, left_out) for left_out in range(len(image))])
     return GroundFit(
-        image_px=image,
+        image_px=seen,
         plane_m=plane,
         origin_m=(float(origin[0]), float(origin[1])),
         to_road=to_road,
@@ -79,17 +163,21 @@ def fit_ground(image_px: np.ndarray, plane_m: np.ndarray) -> GroundFit:
         holdout_max_m=float(held.max()),
         condition=condition,
         holdout_m=held if len(image) >= 5 else np.zeros(0),
+        lens=lens,
     )
 
 
-def camera_matrix(from_road: np.ndarray, width_px: int, height_px: int) -> np.ndarray | None:
-    """Return f8[3, 4], road metres and height to pixels, of a pinhole camera with square pixels; None where none fits.
+def camera_matrix(
+    from_road: np.ndarray, width_px: int, height_px: int, centre_px: tuple[float, float] | None = None
+) -> np.ndarray | None:
+    """Return f8[3, 4], road metres and height to plumb pixels, of a camera with square pixels; None where none fits.
 
-    Its principal point is the picture's middle; the focal length follows from the two axes of the road being at right
-    angles and of one length (Zhang, "A flexible new technique for camera calibration", IEEE TPAMI 22, 2000, section
-    2.3). A camera that looks straight down, or a homography that no such camera has, tells none.
+    Its principal point is the lens's centre, else the picture's middle; the focal length follows from the two axes of
+    the road being at right angles and of one length (Zhang, "A flexible new technique for camera calibration", IEEE
+    TPAMI 22, 2000, section 2.3). A camera that looks straight down, or a homography of no such camera, tells none.
     """
-    shift = np.array([[1.0, 0.0, -width_px / 2.0], [0.0, 1.0, -height_px / 2.0], [0.0, 0.0, 1.0]])
+    x, y = (width_px / 2.0, height_px / 2.0) if centre_px is None else centre_px
+    shift = np.array([[1.0, 0.0, -x], [0.0, 1.0, -y], [0.0, 0.0, 1.0]])
     scale = float(max(width_px, height_px))
     columns = np.diag([1.0 / scale, 1.0 / scale, 1.0]) @ shift @ from_road
     h1, h2 = columns[:, 0], columns[:, 1]
@@ -116,7 +204,7 @@ def transform(homography: np.ndarray, points: np.ndarray) -> np.ndarray:
     return mapped[:, :2] / depth[:, None]
 
 
-def _solve(image: np.ndarray, plane: np.ndarray) -> tuple[np.ndarray, float]:
+def solve_ground(image: np.ndarray, plane: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the homography and its condition number in normalised coordinates.
 
     The direct linear transform with normalised points (Hartley, "In Defense of the Eight-Point Algorithm", 1997), then
@@ -193,7 +281,7 @@ def _held_out(image: np.ndarray, plane: np.ndarray, left_out: int) -> float:
     """Return how far (m) the fit to all other points misses one; infinite where the others determine none."""
     kept = np.arange(len(image)) != left_out
     try:
-        to_road, _ = _solve(image[kept], plane[kept])
+        to_road, _ = solve_ground(image[kept], plane[kept])
     except GroundError:
         return np.inf
     error = _distances(to_road, image[~kept], plane[~kept])[0]

@@ -268,7 +268,7 @@ def calibrate_camera(
     The picture's size is `size_px`, else that of the first frame of `source` or of the camera's own file, else one that
     holds everything drawn.
     """
-    from vision import calibrate
+    from vision.calibrate import report
 
     site = load_site(site_path)
     name, _ = choose_camera(site, camera)
@@ -276,9 +276,9 @@ def calibrate_camera(
     if size_px is None or background is not None:
         size_px = canvas_size(site, name) if background is None else (background.shape[1], background.shape[0])
     scene = site_scene(site, name, *size_px)
-    told = calibrate.said(scene)
+    told = report.said(scene)
     if picture is not None:
-        calibrate.draw_calibration(scene, background, picture)
+        report.draw_calibration(scene, background, picture)
     return told
 
 

@@ -76,7 +76,8 @@ def replay_boxes(asked: BoxJob, progress: Progress | None = None) -> Outcome:
         start_utc=job.start_utc,
         boxes={"sha256": boxes.sha256, "fps": asked.fps, "begin_s": asked.begin_s, "tracked": boxes.tracked},
     )
-    given = GivenTracks(boxes, width_px, height_px, scene.to_road, scene.scale_sd) if boxes.tracked else None
+    road = scene.to_road, scene.scale_sd, scene.lens
+    given = GivenTracks(boxes, width_px, height_px, *road) if boxes.tracked else None
     lane = Lane(scene, camera.rules, context=header.context_id, tracker=given, start=header.start)
     log = TrackLog() if job.tracks else None
     folder = prepare_folder(job.out, job.force)

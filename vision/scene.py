@@ -11,8 +11,8 @@ import numpy as np
 from kernels.records import LAMPS, LINE, ZONE
 from vision import shapes
 from vision.errors import SiteError
-from vision.ground import GroundError, GroundFit, fit_ground, transform
-from vision.site import Camera, Line, Signal, Site
+from vision.ground import GroundError, GroundFit, LensError, fit_ground, make_lens, undistorted
+from vision.site import Camera, Ground, Line, Signal, Site
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Scene:
     flows: np.ndarray  # f8[n, 2, 2] px: an arrow for each approach
     lanes: tuple[Lane, ...]
     lane_rows: np.ndarray  # ZONE[n]
+    lens: np.void  # LENS
+    plumb_lines: tuple[np.ndarray, ...]  # f8[k, 2] px: points of straight things, for the lens
     ground: GroundFit | None
 
     @property
@@ -68,12 +70,12 @@ class Scene:
 
     @property
     def to_road(self) -> np.ndarray | None:
-        """f8[3, 3], pixel -> metre; None without ground points."""
+        """f8[3, 3], plumb pixel -> metre; None without ground points."""
         return None if self.ground is None else self.ground.to_road
 
     @property
     def from_road(self) -> np.ndarray | None:
-        """f8[3, 3], metre -> pixel; None without ground points."""
+        """f8[3, 3], metre -> plumb pixel; None without ground points."""
         return None if self.ground is None else self.ground.from_road
 
 
@@ -94,17 +96,20 @@ def build_scene(
     for index, (key, line) in enumerate(camera.lines.items()):
         problem = _fill_line(lines[index : index + 1], line, _flow(camera, line))
         mistakes += [f"{name}.line.{key} {problem}"] if problem else []
+    lens = make_lens(width_px, height_px)
+    if camera.lens is not None:
+        try:
+            lens = make_lens(width_px, height_px, **camera.lens.model)
+        except LensError as error:
+            mistakes.append(f"{name}.lens {error}")
     ground = None
     if camera.ground is not None:
-        try:
-            ground = fit_ground(np.array(camera.ground.image_px), np.array(camera.ground.plane_m))
-        except GroundError as error:
-            mistakes.append(f"{name}.ground {error}")
+        ground, problem = _ground(camera.ground, lens)
+        mistakes += [f"{name}.ground{problem}"] if problem else []
     if mistakes:
         raise SiteError([f"camera.{mistake}" for mistake in mistakes])
     signals = camera.signals.values()
-    to_road = None if ground is None else ground.to_road
-    _fill_road(lines, to_road)
+    _fill_road(lines, ground)
     zones = tuple(np.array(zone.points_px, np.float64) for zone in camera.zones.values())
     lanes = tuple(
         Lane(approach, key, np.array(points, np.float64))
@@ -121,7 +126,7 @@ def build_scene(
         lines=lines,
         zone_names=tuple(camera.zones),
         zones=zones,
-        zone_rows=np.array([_zone_row(points, to_road) for points in zones], ZONE),
+        zone_rows=np.array([_zone_row(points, ground) for points in zones], ZONE),
         signal_names=tuple(camera.signals),
         signal_logs=tuple(None if signal.path is None else folder / signal.path for signal in signals),
         signal_sd_s=np.array([signal.clock_sd_s for signal in signals], np.float32),
@@ -132,11 +137,26 @@ def build_scene(
         flows=np.array(list(flows.values()), np.float64).reshape(-1, 2, 2),
         lanes=lanes,
         lane_rows=np.array(
-            [_zone_row(lane.points, to_road, flows[lane.approach], approaches.index(lane.approach)) for lane in lanes],
+            [_zone_row(lane.points, ground, flows[lane.approach], approaches.index(lane.approach)) for lane in lanes],
             ZONE,
         ),
+        lens=lens,
+        plumb_lines=() if camera.lens is None else tuple(np.array(points) for points in camera.lens.lines_px),
         ground=ground,
     )
+
+
+def _ground(points: Ground, lens: np.void) -> tuple[GroundFit | None, str]:
+    """Return the fit to ground points, or what is wrong with them."""
+    image, plane = np.array(points.image_px), np.array(points.plane_m)
+    if lens["bends"]:
+        # Where straight things are bent, three points nearly on a line may turn the other way than on the road.
+        for problem in shapes.pairing_mistakes(undistorted(lens, image).tolist(), plane.tolist()):
+            return None, f".plane_m {problem}"
+    try:
+        return fit_ground(image, plane, lens), ""
+    except GroundError as error:
+        return None, f" {error}"
 
 
 def site_scene(site: Site, camera: str, width_px: int, height_px: int) -> Scene:
@@ -151,6 +171,11 @@ def drawn(camera: Camera) -> Iterable[tuple[str, shapes.Points]]:
     """Yield everything that has a place in the picture."""
     if camera.ground is not None:
         yield "ground.image_px", camera.ground.image_px
+    if camera.lens is not None:
+        for number, points in enumerate(camera.lens.lines_px, 1):
+            yield f"lens.lines_px#{number}", points
+        if camera.lens.centre_px is not None:
+            yield "lens.centre_px", (camera.lens.centre_px,)
     for key, way in camera.approaches.items():
         yield f"approach.{key}.flow_px", way.flow_px
         for lane, points in way.lanes.items():
@@ -195,16 +220,16 @@ def _fill_line(row: np.ndarray, line: Line, flow: shapes.Points | None) -> str |
     return None
 
 
-def _fill_road(lines: np.ndarray, to_road: np.ndarray | None) -> None:
+def _fill_road(lines: np.ndarray, ground: GroundFit | None) -> None:
     """Fill the metres of LINE[n]; the normal on the road points to the side of the normal in the picture."""
     for name in ("x1_m", "y1_m", "x2_m", "y2_m", "nx_m", "ny_m"):
         lines[name] = np.nan
-    if to_road is None:
+    if ground is None:
         return
     for row in lines:
         ends = np.array([[row["x1_px"], row["y1_px"]], [row["x2_px"], row["y2_px"]]])
         beside = ends.mean(axis=0) + np.array([row["nx"], row["ny"]])
-        (x1, y1), (x2, y2), (x, y) = transform(to_road, np.vstack([ends, beside]))
+        (x1, y1), (x2, y2), (x, y) = ground.road_m(np.vstack([ends, beside]))
         length = np.hypot(x2 - x1, y2 - y1)
         nx, ny = -(y2 - y1) / length, (x2 - x1) / length
         sign = 1.0 if nx * (x - x1) + ny * (y - y1) > 0.0 else -1.0
@@ -213,7 +238,7 @@ def _fill_road(lines: np.ndarray, to_road: np.ndarray | None) -> None:
 
 
 def _zone_row(
-    points: np.ndarray, to_road: np.ndarray | None, flow: np.ndarray | None = None, approach: int = -1
+    points: np.ndarray, ground: GroundFit | None, flow: np.ndarray | None = None, approach: int = -1
 ) -> np.void:
     """Return the ZONE row of a polygon, of a lane with its approach's flow or of a zone without."""
     row = np.zeros(1, ZONE)
@@ -223,10 +248,10 @@ def _zone_row(
         row[name] = np.nan
     if flow is not None:
         row["flow_x"], row["flow_y"] = (flow[1] - flow[0]) / np.linalg.norm(flow[1] - flow[0])
-    if to_road is not None:
-        row["m"][0, : len(points)] = transform(to_road, points)
+    if ground is not None:
+        row["m"][0, : len(points)] = ground.road_m(points)
         if flow is not None:
-            way = np.diff(transform(to_road, flow), axis=0)[0]
+            way = np.diff(ground.road_m(flow), axis=0)[0]
             row["flow_x_m"], row["flow_y_m"] = way / np.linalg.norm(way)
     return row[0]
 

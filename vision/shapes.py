@@ -19,6 +19,9 @@ LEAST_ANGLE_DEG = 15.0
 #: Three points are collinear when the triangle is flatter than this share of its longest side.
 FLATTEST = 0.005
 
+#: A plumb line is so long from end to end, and no lens bends it by more than this share of that.
+PLUMB_LENGTH_PX, PLUMB_BOW = 20.0, 0.2
+
 
 def triangle_area(a: Point, b: Point, c: Point) -> float:
     """Return twice the signed area of a triangle, in squared units of its points."""
@@ -106,6 +109,27 @@ def box_mistakes(box: tuple[int, int, int, int]) -> list[str]:
     if x2 > x1 and y2 > y1:
         return []
     return ["is empty; allowed: [x1, y1, x2, y2] with x2 > x1 and y2 > y1"]
+
+
+def plumb_mistakes(points: Points) -> list[str]:
+    """Return what is wrong with three or more points of a straight thing, which a lens may have bent."""
+    twice = [
+        f"has the same point twice, {i + 1} and {j + 1}; allowed: each point once"
+        for i, j in combinations(range(len(points)), 2)
+        if points[i] == points[j]
+    ]
+    a, b = points[0], points[-1]
+    length = math.dist(a, b)
+    if twice or length < PLUMB_LENGTH_PX:
+        return twice or [f"is {length:.0f} px long from end to end; allowed: {PLUMB_LENGTH_PX:g} px or more"]
+    off = [abs(triangle_area(a, b, point)) / length for point in points]
+    if max(off) > PLUMB_BOW * length:
+        worst = off.index(max(off)) + 1
+        return [
+            f"is not straight: point {worst} is {max(off):.0f} px off the line between its ends; allowed: "
+            f"{PLUMB_BOW:g} of its length (give the points in order along it)"
+        ]
+    return []
 
 
 def points_mistakes(points: Points) -> list[str]:

@@ -43,6 +43,11 @@ Ends = Annotated[tuple[PixelPoint, PixelPoint], msgspec.Meta(description="two po
 Outline = Annotated[
     tuple[PixelPoint, ...], msgspec.Meta(max_length=MAX_POINTS, description="three or more points [x, y]")
 ]
+Coefficient = Annotated[float, msgspec.Meta(ge=-1000, le=1000)]
+PlumbLine = Annotated[
+    tuple[PixelPoint, ...],
+    msgspec.Meta(min_length=3, max_length=100, description="three or more points [x, y] of a straight thing"),
+]
 Edge = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Box = Annotated[tuple[Edge, Edge, Edge, Edge], msgspec.Meta(description="a box [x1, y1, x2, y2] of whole pixels")]
 
@@ -52,6 +57,32 @@ class Ground(msgspec.Struct, **_STRICT):
 
     image_px: Annotated[tuple[PixelPoint, ...], msgspec.Meta(min_length=4, max_length=50)]
     plane_m: Annotated[tuple[RoadPoint, ...], msgspec.Meta(min_length=4, max_length=50)]
+
+
+class Lens(msgspec.Struct, **_STRICT):
+    """The lens in the words of OpenCV, for square pixels; `lines_px` are points of straight things, to find it from.
+
+    Without a focal length it is the picture's longer side, without a centre the picture's middle.
+    """
+
+    k1: Coefficient = 0.0
+    k2: Coefficient = 0.0
+    p1: Coefficient = 0.0
+    p2: Coefficient = 0.0
+    k3: Coefficient = 0.0
+    focal_px: Annotated[float, msgspec.Meta(ge=10, le=1e6)] | None = None
+    centre_px: PixelPoint | None = None
+    lines_px: Annotated[tuple[PlumbLine, ...], msgspec.Meta(max_length=50)] = ()
+
+    @property
+    def bends(self) -> bool:
+        """Whether it moves any point."""
+        return any((self.k1, self.k2, self.p1, self.p2, self.k3))
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """Coefficients, focal length and centre."""
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name != "lines_px"}
 
 
 class Approach(msgspec.Struct, **_STRICT):
@@ -114,6 +145,7 @@ class Camera(
 
     url: str
     model: ModelName
+    lens: Lens | None = None
     ground: Ground | None = None
     approaches: Annotated[dict[Name, Approach], msgspec.Meta(max_length=MOST_NAMES)] = {}
     lines: Annotated[dict[Name, Line], msgspec.Meta(max_length=MOST_NAMES)] = {}
@@ -197,6 +229,7 @@ def _checks(rules: Mapping[str, Rule]) -> dict[type, Check]:
     return {
         _SiteTable: site_checks.check_site,
         Camera: partial(site_checks.check_camera, rules=rules, ends=Ends),
+        Lens: site_checks.check_lens,
         Ground: site_checks.check_ground,
         Approach: site_checks.check_approach,
         Line: site_checks.check_line,

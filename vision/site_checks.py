@@ -68,6 +68,7 @@ def check_camera(
     url = taken.get("url")
     if url is not None and (problem := url_mistake(url)):
         reader.wrong(join(at, "url"), re.sub(r"://[^/]*@", "://***@", url), f"{problem}; allowed: {URL_ALLOWED}")
+    _check_pairing(reader, taken.get("ground"), taken.get("lens"), table, at)
     flows = _line_flows(reader, table, at, ends)
     defined = {key: list(_tables(table, key)) for key in ("approach", "line", "zone", "signal")}
     defined[_FLOW_LINE] = [line for line, has_flow in flows.items() if has_flow]
@@ -139,22 +140,34 @@ def _flow_mistake(line_px: Any, flow_px: Any, ends: Any) -> str | None:
 
 
 def check_ground(reader: Reader, taken: dict[str, Any], table: dict[str, Any], at: str) -> None:
-    """Check the ground points: as many in the picture as on the road, none twice, not on one line, in one order."""
+    """Check the ground points: as many in the picture as on the road, none twice, not on one line."""
     image, plane = taken.get("image_px"), taken.get("plane_m")
-    sound = True
     for key, points in (("image_px", image), ("plane_m", plane)):
         for problem in shapes.points_mistakes(points) if points else ():
             reader.wrong(join(at, key), _plain(points), problem)
-            sound = False
     if image is None or plane is None:
         return
     if len(image) != len(plane):
         reader.add(
             at, f"has {len(image)} points in image_px and {len(plane)} in plane_m; allowed: as many, in one order"
         )
-        sound = False
-    for problem in shapes.pairing_mistakes(image, plane) if sound else ():
-        reader.wrong(join(at, "plane_m"), _plain(plane), problem)
+
+
+def _check_pairing(reader: Reader, ground: Any, lens: Any, table: dict[str, Any], at: str) -> None:
+    """Check that sound ground points are in one order in the picture and on the road.
+
+    Through a lens that bends, this waits for the picture's size: straight things are not straight before.
+    """
+    if ground is None or (lens is None and "lens" in table) or (lens is not None and lens.bends):
+        return
+    for problem in shapes.pairing_mistakes(ground.image_px, ground.plane_m):
+        reader.wrong(join(join(at, "ground"), "plane_m"), _plain(ground.plane_m), problem)
+
+
+def check_lens(reader: Reader, taken: dict[str, Any], table: dict[str, Any], at: str) -> None:
+    """Check that each plumb line is long, has its points apart, and is not far from straight."""
+    for number, points in enumerate(taken.get("lines_px", ()), 1):
+        _check_shape(reader, points, shapes.plumb_mistakes, f"{join(at, 'lines_px')}#{number}")
 
 
 def check_approach(reader: Reader, taken: dict[str, Any], table: dict[str, Any], at: str) -> None:

@@ -58,7 +58,7 @@ def drive_boxes(folder: Path, boxes: Boxes, truth: Boxes, fps: float, idle_hz: f
     site = load_site(folder / "site.toml")
     camera = site.cameras["main"]
     scene = site_scene(site, "main", *SIZE_PX)
-    given = GivenTracks(boxes, *SIZE_PX, scene.to_road) if boxes.tracked else None
+    given = GivenTracks(boxes, *SIZE_PX, scene.to_road, lens=scene.lens) if boxes.tracked else None
     lane = Lane(scene, camera.rules, tracker=given)
     names = [rule.name for rule in camera.rules]
     people = People(truth, None if given is None else 1)

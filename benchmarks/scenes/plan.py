@@ -41,12 +41,15 @@ class Plan:
     zones: dict[str, list[Point]] = field(default_factory=dict)
     signals: dict[str, str] = field(default_factory=dict)
     rules: list[dict[str, Any]] = field(default_factory=list)
+    lens_told: bool = True
 
     def site(self, rules: Sequence[dict[str, Any]] | None = None) -> str:
         """Return the site file (TOML); `rules` instead of the plan's own."""
         at = "camera.main"
         out = [f'name = "{self.name}"', 'timezone = "UTC"', "", f"[{at}]", 'url = "none.mp4"', 'model = "none"']
         out += ["", f"[{at}.ground]", f"image_px = {self._px(self.ground_m)}", f"plane_m = {_points(self.ground_m)}"]
+        if self.camera.k1 and self.lens_told:
+            out += ["", f"[{at}.lens]", f"k1 = {self.camera.k1}", f"focal_px = {self.camera.focal_px}"]
         for name, (flow, lanes) in self.approaches.items():
             out += ["", f"[{at}.approach.{name}]", f"flow_px = {self._px(flow)}"]
             out += [f"lanes.{lane} = {self._px(outline)}" for lane, outline in lanes.items()]

@@ -35,7 +35,10 @@ SSM = [
 
 @dataclass(frozen=True)
 class Knobs:
-    """`per_hour`: vehicles to the south on all lanes; `often_s`: one violation in about so many seconds."""
+    """`per_hour`: vehicles to the south on all lanes; `often_s`: one violation in about so many seconds.
+
+    `k1` bends the camera's lens; only if `lens_told` the site file says so.
+    """
 
     story: str = "speed"
     seed: int = 1
@@ -44,6 +47,8 @@ class Knobs:
     per_hour: float = 900.0
     often_s: float = 20.0
     rules: tuple[str, ...] = ()
+    k1: float = 0.0
+    lens_told: bool = True
 
 
 def make(folder: Path, knobs: Knobs) -> Made:
@@ -51,7 +56,7 @@ def make(folder: Path, knobs: Knobs) -> Made:
     build(folder, knobs)
     frames = round(knobs.seconds * knobs.fps)
     course = read_course(folder / FCD, knobs.fps, frames)
-    drawn = plan(knobs.rules)
+    drawn = plan(knobs.rules, knobs.k1, knobs.lens_told)
     truth = joined(
         [
             line_truth(course, drawn),
@@ -85,11 +90,11 @@ def build(folder: Path, knobs: Knobs) -> None:
     simulate(folder, round(knobs.seconds * knobs.fps), knobs.fps, knobs.seed, options, steer, knobs.story)
 
 
-def plan(rules: tuple[str, ...] = ()) -> Plan:
+def plan(rules: tuple[str, ...] = (), k1: float = 0.0, lens_told: bool = True) -> Plan:
     """Return the camera over the road and all that is drawn into its picture; only the named rules, or all."""
-    camera = aimed((-4.0, -16.0, 14.0), (-4.0, 32.0), 1350.0)
+    camera = aimed((-4.0, -16.0, 14.0), (-4.0, 32.0), 1350.0, k1)
     ground = [(x, y) for y in (8.0, 30.0, 60.0, 110.0) for x in (-10.5, -3.5, 7.0)]
-    made = Plan("made-road", camera, ground)
+    made = Plan("made-road", camera, ground, lens_told=lens_told)
     arrow = ((-5.25, FAR_M), (-5.25, NEAR_M))
     made.approaches["south"] = (arrow, {f"l{k}": lane_box(k) for k in range(3)})
     back = ((3.5, NEAR_M), (3.5, FAR_M))

@@ -18,7 +18,7 @@ def calibrate(
     source: Annotated[Path | None, typer.Option("--input", help="Video for the background; else the camera's.")] = None,
     size: Annotated[str | None, typer.Option(help="Size of the picture, e.g. 1920x1080; else the video's.")] = None,
 ) -> None:
-    """Say how well the ground points fit, what camera they mean, and where speeds can be believed."""
+    """Say how well the ground points fit, what camera and lens they mean, and where speeds can be believed."""
     from vision.replay import calibrate_camera
     from vision.replay_boxes import parse_size
 

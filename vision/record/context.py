@@ -22,6 +22,7 @@ from kernels.stretch import stretch_length_m
 from kernels.track import DEFAULTS
 from vision.card import Card
 from vision.errors import InputError
+from vision.ground import lens_facts
 from vision.record.header import Header, RuleEntry, fields_of, make_header
 from vision.scene import Scene
 from vision.site import Camera, Site
@@ -141,7 +142,7 @@ def _geometry(scene: Scene) -> dict[str, Any]:
             "holdout_rms_m": ground.holdout_rms_m,
             "holdout_max_m": ground.holdout_max_m,
         },
-    }
+    } | ({"lens": lens_facts(scene.lens)} if scene.lens["bends"] else {})
 
 
 def _length_m(place: np.void) -> float | None:

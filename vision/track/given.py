@@ -18,12 +18,18 @@ class GivenTracks:
     """The road users of a file, frame by frame, as the tracker would publish them."""
 
     def __init__(
-        self, boxes: Boxes, width_px: int, height_px: int, to_road: np.ndarray | None = None, scale_sd: float = 0.0
+        self,
+        boxes: Boxes,
+        width_px: int,
+        height_px: int,
+        to_road: np.ndarray | None = None,
+        scale_sd: float = 0.0,
+        lens: np.void | None = None,
     ) -> None:
         self.settings = np.zeros(1, SETTINGS)
         for name, value in DEFAULTS.items():
             self.settings[name] = value
-        set_road(self.settings, width_px, height_px, to_road, scale_sd)
+        set_road(self.settings, width_px, height_px, to_road, scale_sd, lens)
         self._to_road = np.eye(3) if to_road is None else np.ascontiguousarray(to_road, np.float64)
         self._boxes = boxes
         _, number = np.unique(boxes.track_id, return_inverse=True)

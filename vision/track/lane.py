@@ -47,7 +47,9 @@ class Lane:
         self.scene = scene
         self.rules: list[Rule] = [REGISTRY[config.type] for config in rules]
         self.tracks = np.zeros(0)
-        self._tracker = tracker or Tracker(scene.width_px, scene.height_px, scene.to_road, settings, scene.scale_sd)
+        self._tracker = tracker or Tracker(
+            scene.width_px, scene.height_px, scene.to_road, settings, scene.scale_sd, scene.lens
+        )
         self._signals = Signals(scene, start)
         self._prepared: list[Prepared] = []
         self._out: list[np.ndarray] = []

@@ -23,11 +23,12 @@ class Tracker:
         to_road: np.ndarray | None = None,
         settings: Mapping[str, float] | None = None,
         scale_sd: float = 0.0,
+        lens: np.void | None = None,
     ) -> None:
         self.settings = np.zeros(1, SETTINGS)
         for name, value in {**DEFAULTS, **(settings or {})}.items():
             self.settings[name] = value
-        set_road(self.settings, width_px, height_px, to_road, scale_sd)
+        set_road(self.settings, width_px, height_px, to_road, scale_sd, lens)
         self._to_road = np.eye(3) if to_road is None else np.ascontiguousarray(to_road, np.float64)
         self._slots = np.zeros(MAX_TRACKS, SLOT)
         self._next_id = np.ones(1, np.uint32)

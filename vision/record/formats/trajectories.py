@@ -26,7 +26,7 @@ import numpy as np
 
 from kernels.records import CLASSES
 from vision.errors import StoreError
-from vision.ground import transform
+from vision.ground import lens_of, transform, undistorted
 from vision.record.files import TRACKS_TABLE, replacing
 from vision.record.formats.request import Request
 from vision.record.tracks import TrackLog
@@ -183,6 +183,7 @@ def write_road(request: Request, stream: IO[bytes]) -> int:
     rows, facts = run_tracks(request)
     boxes = boxes_px(rows)
     feet = np.column_stack([boxes[:, 0] + boxes[:, 2] / 2.0, boxes[:, 1] + boxes[:, 3]])
+    feet = undistorted(lens_of(request.geometry), feet)
     points_cm = np.rint(transform(np.array(ground["to_road"], np.float64), feet) * 100.0)
     seen = (np.abs(points_cm) < _FAR_CM).all(axis=1)  # what is above the horizon, or far beyond sight, is no road
     if not seen.all():

@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from vision.errors import StoreError
+from vision.ground import lens_of, undistorted
 from vision.record.formats.bins import WITHHELD_SHARE, note_coverage, wall_bins
 from vision.record.formats.request import Request
 
@@ -160,6 +161,8 @@ def _mirrored(request: Request, line: dict[str, Any]) -> bool:
     """Say whether the plane's y axis lies to the right of its x axis, seen from above as the camera does."""
     matrix = np.array(request.geometry["ground"]["to_road"], np.float64)
     x, y = (line["x1_px"] + line["x2_px"]) / 2.0, (line["y1_px"] + line["y2_px"]) / 2.0
+    # A lens turns nothing round, so a step beside the plumb pixel will do.
+    x, y = undistorted(lens_of(request.geometry), np.array([[x, y]]))[0]
     points = np.array([[x, y, 1.0], [x + 1.0, y, 1.0], [x, y + 1.0, 1.0]]) @ matrix.T
     at, right, down = points[:, :2] / points[:, 2:]
     (a, b), (c, d) = right - at, down - at
