@@ -1,4 +1,7 @@
-"""Rear-end crashes on the straight road: SUMO finds the contact, stops both and writes it down."""
+"""Rear-end crashes on the straight road: SUMO finds the contact and writes it down.
+
+Left alone it lets one drive through the other. So from the contact on both are led: as one mass, braking to a stand.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,10 @@ from benchmarks.scenes.tables import Event, Truth
 from benchmarks.scenes.truth_lines import class_of
 
 COLLISIONS = "collisions.xml"
-#: SUMO lets two that touched stand for so long.
-STAND_S = 20
+#: Two that touched slide so hard to a stand, and stand for so long.
+SLIDE_MPS2, STAND_S = 7.0, 20.0
+#: What weighs how much (t).
+MASS_T = {"small": 1.1, "sedan": 1.5, "van": 2.2, "truck": 9.0, "bus": 13.0, "motorcycle": 0.3}
 #: Who brakes stops so fast, and stands so long where nobody runs into it.
 BRAKE_S, PAUSE_S = (1.6, 2.6), (8.0, 16.0)
 #: Who notices in time brakes as hard as this, from so little time to contact on.
@@ -39,7 +44,7 @@ class Knobs:
 
     seed: int = 1
     seconds: float = 600.0
-    fps: float = 12.5
+    fps: float = 25.0
     per_hour: float = 300.0
     often_s: float = 30.0
 
@@ -51,8 +56,7 @@ def make(folder: Path, knobs: Knobs) -> Made:
     view = '<poly id="view" shape="-40,-30 40,-30 40,150 -40,150" color="red"/>'
     (folder / "more.add.xml").write_text(f"<additional>{view}</additional>\n")
     options = ["--lanechange.duration", "2.5", "--fcd-output.filter-shapes", "view"]
-    options += ["--collision.action", "warn", "--collision.stoptime", str(STAND_S), "--collision.mingap-factor", "0"]
-    options += ["--collision-output", COLLISIONS]
+    options += ["--collision.action", "warn", "--collision.mingap-factor", "0", "--collision-output", COLLISIONS]
     frames = round(knobs.seconds * knobs.fps)
     simulate(folder, frames, knobs.fps, knobs.seed, options, "benchmarks.scenes.crash")
     course = read_course(folder / FCD, knobs.fps, frames)
@@ -83,10 +87,35 @@ def steer(sumo: Any, time_s: float, memory: dict[str, Any]) -> None:
     told: dict[str, float] = memory.setdefault("told", {})
     for edge in ("s2", "s3"):
         for name in sumo.edge.getLastStepVehicleIDs(edge):
+            if any(name in pair for pair in memory.get("wrecks", ())):
+                continue
             if name.startswith("braker"):
                 _brake(sumo, name, time_s, told, rng)
             elif name.startswith("late") and told.get(name, -1.0) > 0.0:
                 _notice(sumo, name, told)
+    _slide(sumo, time_s, memory)
+
+
+def _slide(sumo: Any, time_s: float, memory: dict[str, Any]) -> None:
+    """Let two that touched go on at their common speed, brake to a stand, and go their ways later."""
+    wrecks: dict[tuple[str, str], tuple[float, float]] = memory.setdefault("wrecks", {})
+    there = set(sumo.vehicle.getIDList())
+    for one in sumo.simulation.getCollisions():
+        pair = one.collider, one.victim
+        if pair in wrecks or not there.issuperset(pair):
+            continue
+        mass = [MASS_T[sumo.vehicle.getTypeID(name).partition(".")[0]] for name in pair]
+        pull = sum(m * sumo.vehicle.getSpeed(name) for m, name in zip(mass, pair, strict=True))
+        wrecks[pair] = time_s, pull / sum(mass)
+        for name in pair:
+            sumo.vehicle.setSpeedMode(name, 0)
+            sumo.vehicle.setLaneChangeMode(name, 0)
+    for pair, (since_s, speed) in wrecks.items():
+        over = time_s - since_s
+        for name in there.intersection(pair) if over < STAND_S + 1.0 else ():
+            sumo.vehicle.setSpeed(name, max(0.0, speed - SLIDE_MPS2 * over) if over < STAND_S else -1)
+            if over >= STAND_S:
+                sumo.vehicle.setSpeedMode(name, 31)
 
 
 def _brake(sumo: Any, name: str, time_s: float, told: dict[str, float], rng: random.Random) -> None:
