@@ -96,7 +96,7 @@ def test_like_its_twin(seed, config):
 @pytest.mark.parametrize(("fps", "angle"), [(10, 0.0), (25, 0.0), (25, 2.1), (50, 0.0)])
 def test_a_crash_is_told_once_and_in_time(motions, fps, angle):
     (event,) = told("crash", rows_of(motions, 14, fps, angle), ends=False)
-    assert 7.0 <= event["time_s"] < 8.2
+    assert 6.9 <= event["time_s"] < 8.2
     assert (event["track_id"], event["other_track_id"], event["stopped"], event["judgement"]) == (1, 2, 2, VIOLATION)
     assert event["after_s"] == pytest.approx(event["time_s"] - 4.0, abs=0.5)
     assert event["ttc_s"] < 0.3

@@ -43,10 +43,10 @@ class Knobs:
     """`per_hour`: vehicles to the south; `often_s`: one that brakes to a stand in about so many seconds."""
 
     seed: int = 1
-    seconds: float = 600.0
+    seconds: float = 1800.0
     fps: float = 25.0
     per_hour: float = 300.0
-    often_s: float = 30.0
+    often_s: float = 75.0
 
 
 def make(folder: Path, knobs: Knobs) -> Made:
@@ -74,7 +74,7 @@ def _demand(knobs: Knobs) -> Demand:
         made.add(time_s, any_kind(rng), "", NORTH, departLane="random")
     at = 5.0
     while (at := at + knobs.often_s * rng.uniform(0.8, 1.2)) < knobs.seconds:
-        lane, trait = int(rng.integers(1, 3)), pick(rng, {"asleep": 0.6, "late": 0.4})
+        lane, trait = int(rng.integers(1, 3)), pick(rng, {"asleep": 0.7, "late": 0.3})
         made.add(at, any_kind(rng), "braker", SOUTH, departLane=lane, departSpeed="18")
         kind = pick(rng, {"sedan": 1.0, "small": 1.0, "van": 0.5, "truck": 0.3, "motorcycle": 0.2})
         made.add(at + 1.8, kind, trait, SOUTH, departLane=lane, departSpeed="18")
