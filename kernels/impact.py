@@ -53,8 +53,8 @@ IMPACTS = np.dtype(
 IMPACT_LIMITS = ("ttc_max_s", "braking_mps2", "turn_deg", "turn_speed_mps", "stand_s", "place_m", "alarm_s")
 LIMITS = np.dtype([(name, "<f8") for name in IMPACT_LIMITS])
 
-#: So little before contact footprints do touch: what holds for two slices of 0.1 s is told no later.
-CONTACT_S = 0.2
+#: So little before contact footprints do touch: they are no better known.
+CONTACT_S = 0.1
 #: Braking so near to the moment belongs to it, and an encounter is over so long after it.
 NEAR_S, QUIET_S = 1.0, 2.0
 #: A heading is compared with that of so long before; no road user turns with more than this on its own.
