@@ -9,7 +9,7 @@ from naive_geometry import inside_zone
 from naive_rules import direction_code, line_offset
 from naive_signals import state_at
 
-from kernels.records import ENDED
+from kernels.records import AT_EDGE, ENDED
 
 
 def walk_reset():
@@ -62,14 +62,14 @@ def walk_step(user, zone, line, waits, track):
     if track["flags"] & ENDED:
         if walk is None:
             return None
-        walk.lost = walk.inside
+        walk.lost, walk.cut = walk.inside, bool(track["flags"] & AT_EDGE)
         walk.exit = user.places[-1] if walk.inside else walk.exit
         user.walk = None
         return walk
     here = inside_zone(zone, now[1], now[2])
     before = user.places[-1] if user.places else None
     if here and walk is None:
-        entry = edge(zone, before, now) if before else (now[0], *[math.nan] * 4)
+        entry = edge(zone, before, now) if before else now
         user.walk = walk = SimpleNamespace(
             entry=entry,
             exit=None,
@@ -80,6 +80,7 @@ def walk_step(user, zone, line, waits, track):
             reason=0,
             state=None,
             lost=False,
+            cut=False,
         )
         user.entries = [walk]
     elif walk is not None and not here and walk.inside:
@@ -91,6 +92,18 @@ def walk_step(user, zone, line, waits, track):
             user.walk = None
             return walk
     return None
+
+
+def over(line, walk):
+    """It left on another side than it came from; lost on it means nothing but at the picture's edge.
+
+    First seen on it, it must have gone 0.6 of its heights.
+    """
+    if walk.lost and not walk.cut:
+        return False
+    if walk.side == 0:
+        return math.dist(walk.entry[1:3], walk.exit[1:3]) >= 0.6 * walk.height
+    return side_of(line, walk.exit) != walk.side
 
 
 def in_group(users, number, walk):
@@ -122,7 +135,7 @@ def crosswalk_step(tracks, clock, signals, settings, users):
             walk.reason = int(clock["suspended"])
         if user.walk and user.walk is not before and user.walk.seen and s["signal"] >= 0:
             user.walk.state = int(state_at(signals[int(s["signal"])], user.walk.entry[0])[0])
-        if not ended or side_of(s["line"], walk.exit) == walk.side:
+        if not ended or not over(s["line"], walk):
             continue
         if not int(s["classes"]) >> int(track["class_id"]) & 1:
             continue

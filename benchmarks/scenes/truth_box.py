@@ -68,7 +68,9 @@ def box_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
         free, doubtful = _room_m(course, at, frames, lane, leaves, share, reach_m)
         lacks = length + ROOM_M - free
         sure = abs(lacks) > NEAR_M and stood_s > HELD_S + NEAR_S and not doubtful and lane is not None
-        one = Event(float(course.time_s[rows][since]) + HELD_S, str(rule["name"]), class_of(course, who), None, None, who)
+        one = Event(
+            float(course.time_s[rows][since]) + HELD_S, str(rule["name"]), class_of(course, who), None, None, who
+        )
         if not sure:
             unsure.append(one)
         elif lacks > 0.0:

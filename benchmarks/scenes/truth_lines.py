@@ -19,6 +19,8 @@ from benchmarks.scenes.tables import Event, Truth
 
 #: Who is to be seen for less than this on one side of a line cannot be counted, whoever looks; so far around it (s).
 SEEN_S, AROUND_S = 0.5, 10.0
+#: Nor can who is to be seen for less than this share of its last AROUND_S on a crosswalk, among the others there.
+SEEN_SHARE = 0.5
 MOTOR = ("car", "bus", "truck", "motorcycle")
 
 
@@ -62,8 +64,9 @@ def without_hidden(truth: Truth, plan: Plan, seen: Seen, noise: Noise, fps: floa
     """Return a truth in which counts of who nobody could see pass are unsure.
 
     Nobody could who was in view, and hidden by no more than the detector bears, for less than `SEEN_S` of the
-    `AROUND_S` before its passage, or of those after it.
+    `AROUND_S` before its passage, or of those after it; on a crosswalk for less than `SEEN_SHARE` of those before.
     """
+    walks = {str(rule["name"]) for rule in plan.rules if rule["type"] == "crosswalk"}
     counts = {str(rule["name"]) for rule in plan.rules if rule["type"] == "line_count"}
     clear = seen.keep((seen.inside >= noise.inside_min) & (seen.hidden <= noise.hidden_max))
     order = np.argsort(clear.who, kind="stable")
@@ -76,6 +79,7 @@ def without_hidden(truth: Truth, plan: Plan, seen: Seen, noise: Noise, fps: floa
         before = int(((since <= 0.0) & (since > -AROUND_S)).sum())
         after = int(((since > 0.0) & (since < AROUND_S)).sum())
         gone = event.rule in counts and min(before, after) < SEEN_S * fps
+        gone |= event.rule in walks and before < SEEN_SHARE * AROUND_S * fps
         (unsure if gone else events).append(event)
     return Truth(events, unsure, truth.tables)
 

@@ -124,7 +124,7 @@ def _demand(knobs: Knobs) -> Demand:
 
 def plan() -> Plan:
     """Return a camera beside the road and what is drawn: the crosswalk, its middle line, the kerbs to wait at."""
-    camera = aimed((13.0, -16.0, 8.0), (-0.5, 3.0), 1150.0)
+    camera = aimed((12.0, -13.0, 9.0), (-0.5, 1.0), 1000.0)
     made = Plan("made-crosswalk", camera, [(x, y) for y in (-4.0, 4.0, 16.0) for x in (-8.0, 0.0, 8.0)])
     low, high = CROSSING_Y
     made.zones["crosswalk"] = box(-HALF_M, low, HALF_M, high)
@@ -141,8 +141,8 @@ def plan() -> Plan:
     return made
 
 
-#: Along the road, where SUMO lays the crossing.
-CROSSING_Y = (-2.0, 2.0)
+#: Along the road, where SUMO lays the crossing (2 m either side), drawn wider as a person does: a foot is seen beside it.
+CROSSING_Y = (-2.5, 2.5)
 
 
 def crosswalk_truth(course: Course, plan: Plan, rule: dict[str, Any], signal: Signal) -> Truth:
