@@ -16,8 +16,9 @@ from kernels.zones import edge_part, zone_at
 FOOT = np.dtype([("time_s", "<f8"), ("x_px", "<f8"), ("y_px", "<f8"), ("x_m", "<f8"), ("y_m", "<f8")])
 
 #: One road user: where it was last, where it went in (or was first seen) and out, from which side of the line across
-#: the crosswalk it went in (+1 or -1; 0: first seen on it). `walks`: it is on its way, `inside`: on the crosswalk, `entered`: it was seen to step on.
-#: `wait_s`: since when it waits, last seen to at `wait_seen_s`; `waited_s`: how long it had.
+#: the crosswalk it went in (+1 or -1; 0: first seen on it). `walks`: it is on its way, `inside`: on the crosswalk,
+#: `entered`: it was seen to step on. `wait_s`: since when it waits, last seen to at `wait_seen_s`; `waited_s`: how
+#: long it had.
 WALK = np.dtype(
     [
         ("last", FOOT),

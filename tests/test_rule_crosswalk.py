@@ -139,7 +139,7 @@ def test_who_is_first_or_last_seen_on_the_crosswalk_is_truncated():
 
 
 def test_a_track_that_breaks_on_the_crosswalk_is_one_walk():
-    """Hidden among others past the middle, or before it, and found again as a new track: counted when that one leaves."""
+    """Hidden among others before or past the middle and found again as a new track: counted when that one leaves."""
     for broken_s in (3.0, 5.0):
         before = drive(1, straight((12.0, 8.0), (0.0, 1.4)), every(0.1, broken_s), class_id=PERSON)
         after = drive(2, straight((12.0, 8.0), (0.0, 1.4)), every(0.1, 12.0), class_id=PERSON)

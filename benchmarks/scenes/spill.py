@@ -84,7 +84,8 @@ def _additional() -> str:
     ]  # fmt: skip
     program = "".join(f'<phase duration="{s:g}" state="{a}{b}{a}{b}"/>' for s, a, b in phases)
     view = '<poly id="view" shape="-45,-45 45,-45 45,75 -45,75" color="red"/>'
-    return f'<additional><tlLogic id="c" type="static" programID="made" offset="0">{program}</tlLogic>{view}</additional>\n'
+    logic = f'<tlLogic id="c" type="static" programID="made" offset="0">{program}</tlLogic>'
+    return f"<additional>{logic}{view}</additional>\n"
 
 
 def steer(sumo: Any, time_s: float, memory: dict[str, Any]) -> None:

@@ -104,7 +104,7 @@ def _room_m(
     share: np.ndarray,
     reach_m: float,
 ) -> tuple[float, bool]:
-    """Return the room (m) on a lane beyond the box in the frame of a row, infinite for all of it, and if it is unsure."""
+    """Return the room (m) on a lane beyond the box in a row's frame, infinite for all of it, and if it is unsure."""
     if lane is None:
         return float("nan"), True
     away = np.array(_AWAY[lane[0]])

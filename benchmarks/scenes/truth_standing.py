@@ -60,7 +60,7 @@ def standing_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
             if alone_s > dwell_s - 1.0 or end_s - left_s > RELEASE_S - 1.0:
                 unsure += [one._replace(time_s=float(at)) for at in np.arange(one.time_s, end_s + 20.0, 1.0)]
             continue
-        # Who stands across the edge of a zone with about half of it may be held to stand in it or not, as long as it does.
+        # Who stands across a zone's edge with about half of it may be held to stand in it or not, as long as it does.
         if half < 0.5 + NEAR_SHARE:
             unsure += [one._replace(time_s=float(at)) for at in np.arange(one.time_s, end_s + 20.0, 1.0)]
         elif end_s - begin_s < dwell_s + 1.0:

@@ -141,7 +141,7 @@ def plan() -> Plan:
     return made
 
 
-#: Along the road, where SUMO lays the crossing (2 m either side), drawn wider as a person does: a foot is seen beside it.
+#: Along the road, where SUMO lays the crossing (2 m either side), drawn wider as a person does.
 CROSSING_Y = (-2.5, 2.5)
 
 

@@ -18,7 +18,8 @@ from kernels.walks import ON_ITS_WAY, OVER, WALKS, in_group, side_of, walk_reset
 
 class Config(RuleConfig, kw_only=True, frozen=True):
     """The crosswalk is the `zone`; `line` lies across it between the kerbs: who comes on one side of it and goes on the
-    other has crossed, also who was first or last seen on the crosswalk itself. `waits`: zones at the kerbs, for waiting times. `signal`: what pedestrians see as they step on.
+    other has crossed, also who was first or last seen on the crosswalk itself. `waits`: zones at the kerbs, for
+    waiting times. `signal`: what pedestrians see as they step on.
     """
 
     zone: str
