@@ -137,6 +137,33 @@ def test_one_that_is_turned_round_and_another_that_stops():
     assert len(told("crash", rows_of(alone, 14, 25), ends=False)) == 0
 
 
+def test_one_that_is_hidden_behind_the_other_from_the_blow_on_stands_where_that_one_stands():
+    """The camera sees the one in front: the other's track is lost within a second of the contact."""
+    rows = [row[(row["id"] != 1) | (row["time_s"] < 4.1)] for row in rows_of(REAR_END, 14, 25)]
+    (event,) = told("crash", rows, ends=False)
+    assert (event["track_id"], event["other_track_id"], event["stopped"]) == (1, 2, 2)
+    leaves = {1: after(REAR_END[1], 4.6, -10.0), 2: REAR_END[2]}
+    gone = [row[(row["id"] != 1) | (row["time_s"] < 5.6)] for row in rows_of(leaves, 14, 25)]
+    assert len(told("crash", gone, ends=False)) == 0  # it was seen to leave
+
+
+def test_two_that_are_pushed_on_stand_further_away():
+    """They meet at x = 40 and slide 30 m as one."""
+
+    def slides(x, speed):
+        def motion(t):
+            if t < 4.0:
+                return x + speed * (t - 4.0), 0.0, speed, 0.0
+            over = min(t - 4.0, 5.0)
+            return x + 12.0 * over - 1.2 * over * over, 0.0, 12.0 - 2.4 * over, 0.0
+
+        return motion
+
+    ways = {1: slides(40.2, 20.0), 2: slides(44.5, 2.0)}
+    (event,) = told("crash", rows_of(ways, 14, 25), ends=False)
+    assert event["judgement"] == VIOLATION
+
+
 def after(motion, stop_s, speed=10.0):
     """The same, but it drives on some time after."""
 

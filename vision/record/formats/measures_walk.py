@@ -53,7 +53,7 @@ def _at(changes: Changes, time_s: float) -> str:
 
 
 def _to_walk_s(part: RuleEvents, changes: Changes) -> np.ndarray:
-    """Return how long after its arrival walk began for each who stepped on in walk or clearance, f8[n]; NaN: unknown."""
+    """Return how long after its arrival walk began for who stepped on in walk or clearance, f8[n]; NaN: unknown."""
     found = np.full(len(part.rows), np.nan)
     for k, row in enumerate(part.rows):
         entry_s = float(row["time_s"]) - float(row["cross_s"])
