@@ -186,7 +186,8 @@ def impacts_step(known, clock, s):
 def impact_due(known, i, clock, s):
     """Say whether it is time to raise the alarm of an impact: two stand there, one of those who met among them.
 
-    Who stood there before does not count, unless it was hit. One near another that was told of is the same.
+    Who stood there before does not count, unless it was hit. One near another that was told of, or of one of the same
+    two, is the same.
     """
     one, now = known["impacts"][i], clock["time_s"]
     if one["used"] == 0:
@@ -215,6 +216,8 @@ def impact_due(known, i, clock, s):
     for k in range(len(known["impacts"])):
         other = known["impacts"][k]
         near = math.hypot(other["x_m"] - one["x_m"], other["y_m"] - one["y_m"]) <= s["place_m"]
+        for m in range(2):
+            near |= other["id"][m] != 0 and (other["id"][m] == one["id"][0] or other["id"][m] == one["id"][1])
         if k != i and other["used"] != 0 and other["told"] != 0 and near:
             one["used"] = 0
             return False

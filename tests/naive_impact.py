@@ -121,7 +121,10 @@ def impact_due(scene, one, clock, s):
     one["stopped"] = len(stand)
     if len(stand) < 2 or not set(stand) & set(one["ids"]):
         return False
-    if any(other["told"] and math.dist(other["place"], one["place"]) <= s["place_m"] for other in scene.impacts):
+    told = [other for other in scene.impacts if other["told"]]
+    if any(
+        set(other["ids"]) & set(one["ids"]) or math.dist(other["place"], one["place"]) <= s["place_m"] for other in told
+    ):
         scene.impacts.remove(one)
         return False
     one["told"] = True

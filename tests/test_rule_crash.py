@@ -62,7 +62,7 @@ def wild(rng: np.random.Generator, steps: int):
                 continue
             row = rows_of(
                 {one[0]: lambda t, one=one, u=u: (*one[1], *(one[3] * u))}, 0.0, birth_s=one[4],
-                headings={one[0]: tuple(u)}, position_sd_m=0.7 if one[0] % 5 == 0 else 0.1,
+                headings={one[0]: tuple(u)}, position_sd_m=1.3 if one[0] % 5 == 0 else 0.1,
                 accel_mps2=(one[3] - before) / gap,
             )[0]  # fmt: skip
             row["time_s"], row["slot"] = time_s, slot
@@ -207,7 +207,7 @@ def test_the_parked_car_that_was_hit_counts():
     assert event["stopped"] == 2
 
 
-@pytest.mark.parametrize(("more", "reason"), [({"position_sd_m": 0.7}, CALIBRATION)])
+@pytest.mark.parametrize(("more", "reason"), [({"position_sd_m": 1.3}, CALIBRATION)])
 def test_what_cannot_be_judged(more, reason):
     (event,) = told("crash", rows_of(REAR_END, 14, 25, each={1: more}), ends=False)
     assert (event["judgement"], event["reason"]) == (CANNOT_JUDGE, reason)

@@ -41,7 +41,7 @@ def standing_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     events: list[Event] = []
     unsure: list[Event] = []
     table: list[dict[str, Any]] = []
-    for who, begin_s, end_s, middle, front in stands:
+    for who, begin_s, end_s, middle, front, shifted in stands:
         if class_of(course, who) not in CLASSES[rule["type"]] or end_s - begin_s < dwell_s - 1.0:
             continue
         half = _half_inside(course, who, begin_s, outlines) if stopping else 1.0
@@ -49,7 +49,7 @@ def standing_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
             continue
         ahead = [
             (b, e, _before(front, there, middle) < reach_m)
-            for other, b, e, there, _ in stands
+            for other, b, e, there, _, _ in stands
             if other != who and abs(there[0] - middle[0]) < 1.75 and 0.0 < _before(front, there, middle) < reach_m + 5.0
         ]
         queued = [(max(b, begin_s), min(e, end_s), near) for b, e, near in ahead if min(e, end_s) > max(b, begin_s)]
@@ -60,8 +60,8 @@ def standing_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
             if alone_s > dwell_s - 1.0 or end_s - left_s > RELEASE_S - 1.0:
                 unsure += [one._replace(time_s=float(at)) for at in np.arange(one.time_s, end_s + 20.0, 1.0)]
             continue
-        # Who stands across a zone's edge with about half of it may be held to stand in it or not, as long as it does.
-        if half < 0.5 + NEAR_SHARE:
+        # No vehicle moves sideways while it stands. Who stands across a zone's edge with about half of it may be held to stand in it or not, as long as it does.
+        if half < 0.5 + NEAR_SHARE or shifted:
             unsure += [one._replace(time_s=float(at)) for at in np.arange(one.time_s, end_s + 20.0, 1.0)]
         elif end_s - begin_s < dwell_s + 1.0:
             unsure.append(one)
@@ -89,9 +89,9 @@ def _in_box(point: np.ndarray, outline: list[tuple[float, float]]) -> bool:
     return bool((point >= corners.min(axis=0)).all() and (point <= corners.max(axis=0)).all())
 
 
-def _stands(course: Course) -> list[tuple[int, float, float, np.ndarray, np.ndarray]]:
-    """Return (road user, from, until, middle, front) of all that stand still and are in one place for 2 s or more."""
-    out: list[tuple[int, float, float, np.ndarray, np.ndarray]] = []
+def _stands(course: Course) -> list[tuple[int, float, float, np.ndarray, np.ndarray, bool]]:
+    """Return (road user, from, until, middle, front, shifted there) of all that stand in one place for 2 s or more."""
+    out: list[tuple[int, float, float, np.ndarray, np.ndarray, bool]] = []
     for who, rows in course.each():
         still = course.speed_mps[rows] < STILL_MPS
         times = course.time_s[rows]
@@ -107,6 +107,6 @@ def _stands(course: Course) -> list[tuple[int, float, float, np.ndarray, np.ndar
                 again = out and out[-1][0] == who and out[-1][2] >= times[a]
                 if b - a >= 2.0 * course.fps and not again:
                     middle = front - 0.5 * course.size_m[rows][at, 0] * course.ahead[rows][at]
-                    out.append((who, float(times[a]), float(times[b - 1]), middle, front))
+                    out.append((who, float(times[a]), float(times[b - 1]), middle, front, at > first))
                 at = max(b, at + 1)
     return out
