@@ -44,7 +44,7 @@ WALKS = np.dtype([("walk", WALK, (MAX_TRACKS,))])
 LEAVE_S = 1.0
 #: Who goes the same way so near to each other in time and place is a group, in which some may be hidden.
 GROUP_S, GROUP_M = 2.0, 2.0
-#: Who was first seen on the crosswalk must have walked so many of its heights on it.
+#: Who was first seen on the crosswalk must have walked so many of its heights on it; nearer to a first step it shakes.
 WAY_HEIGHTS = 0.6
 #: What a walk is after a row: going on or none, over to the other side, back to its own.
 ON_ITS_WAY, OVER, BACK = range(3)
@@ -112,13 +112,17 @@ def walk_step(walk, zone, line, waits, track):
     x, y = float(track["foot_x_px"]), float(track["foot_y_px"])
     here = inside_zone(zone, x, y)
     last = walk["last"]
-    if here and walk["inside"] == 0 and walk["walks"] == 0:
+    # Who waits at the very edge shakes onto the crosswalk and off it: the first step is the last of these.
+    shaken_px = math.hypot(x - walk["entry"]["x_px"], y - walk["entry"]["y_px"])
+    again = walk["walks"] != 0 and walk["entered"] != 0 and shaken_px <= WAY_HEIGHTS * walk["height_px"]
+    if here and walk["inside"] == 0 and (walk["walks"] == 0 or again):
         if walk["known"] != 0:
             part = edge_part(zone, last["x_px"], last["y_px"], x, y)
             foot_between(walk["entry"], last, track, part)
         else:
             foot_at(walk["entry"], track)
-        walk["walks"], walk["reason"], walk["height_px"] = 1, 0, track["y2_px"] - track["y1_px"]
+        walk["reason"] = walk["reason"] if again else 0
+        walk["walks"], walk["height_px"] = 1, track["y2_px"] - track["y1_px"]
         walk["entered"], walk["signal_state"] = walk["known"], -1
         walk["side"] = side_of(line, walk["entry"]) if walk["known"] != 0 else 0
         waited = walk["known"] != 0 and walk["entry"]["time_s"] - walk["wait_seen_s"] <= LEAVE_S

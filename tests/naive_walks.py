@@ -55,6 +55,11 @@ def wait_step(places, zone, waits, entry_s):
     return entry_s - since_s
 
 
+def near_entry(walk, now):
+    """So near to its first step one only shakes."""
+    return math.dist(walk.entry[1:3], now[1:3]) <= 0.6 * walk.height
+
+
 def walk_step(user, zone, line, waits, track):
     """One more row; return the walk that it ends (over or back), or None."""
     now = tuple(float(track[name]) for name in ("time_s", "foot_x_px", "foot_y_px", "foot_x_m", "foot_y_m"))
@@ -83,6 +88,12 @@ def walk_step(user, zone, line, waits, track):
             cut=False,
         )
         user.entries = [walk]
+    elif walk is not None and here and not walk.inside and walk.seen and near_entry(walk, now):
+        walk.entry = edge(zone, before, now)
+        walk.side = side_of(line, walk.entry)
+        walk.waited_s = wait_step(user.places, zone, waits, walk.entry[0])
+        walk.height = float(track["y2_px"]) - float(track["y1_px"])
+        walk.state = None
     elif walk is not None and not here and walk.inside:
         walk.exit = edge(zone, before, now)
     user.places.append(now)
@@ -128,12 +139,11 @@ def crosswalk_step(tracks, clock, signals, settings, users):
             users[slot] = walk_reset()
             users[slot].number = number
         user = users[slot]
-        before = user.walk
         ended = walk_step(user, s["crosswalk"], s["line"], settings, track)
         walk = ended or user.walk
         if clock["suspended"] and walk:
             walk.reason = int(clock["suspended"])
-        if user.walk and user.walk is not before and user.walk.seen and s["signal"] >= 0:
+        if user.walk and user.walk.state is None and user.walk.seen and s["signal"] >= 0:
             user.walk.state = int(state_at(signals[int(s["signal"])], user.walk.entry[0])[0])
         if not ended or not over(s["line"], walk):
             continue

@@ -117,7 +117,7 @@ def test_who_stands_with_half_of_it_in_the_zone_is_neither_nor_who_is_shifted_in
     drawn = road_plan()
     rule = {"type": "stopping", "name": "no stopping", "zones": ["no_stop"], "dwell_s": 5.0}
     stands = np.array([[-8.75, 60.0]] * 200)
-    shifted = np.array([[-5.25, 60.0]] * 100 + [[-8.75, 60.0]] * 100)
+    shifted = np.column_stack([np.r_[np.linspace(-5.25, -8.75, 130), np.full(100, -8.75)], np.full(230, 60.0)])
     across = np.array([[-7.0, 60.0]] * 200)
     for places, told, unsure in ((stands, [5.0], False), (shifted, [], True), (across, [], True)):
         truth = standing_truth(course(FPS, ("sedan", places, SOUTH)), drawn, rule)

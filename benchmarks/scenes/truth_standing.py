@@ -60,7 +60,8 @@ def standing_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
             if alone_s > dwell_s - 1.0 or end_s - left_s > RELEASE_S - 1.0:
                 unsure += [one._replace(time_s=float(at)) for at in np.arange(one.time_s, end_s + 20.0, 1.0)]
             continue
-        # No vehicle moves sideways while it stands. Who stands across a zone's edge with about half of it may be held to stand in it or not, as long as it does.
+        # No vehicle moves sideways while it stands; one that has about half of it in a zone may be held to stand in it
+        # or not, as long as it does.
         if half < 0.5 + NEAR_SHARE or shifted:
             unsure += [one._replace(time_s=float(at)) for at in np.arange(one.time_s, end_s + 20.0, 1.0)]
         elif end_s - begin_s < dwell_s + 1.0:
@@ -103,6 +104,7 @@ def _stands(course: Course) -> list[tuple[int, float, float, np.ndarray, np.ndar
                 front = course.front_m[rows][at]
                 near = np.hypot(*(course.front_m[rows] - front).T) <= PLACE_M
                 a = at - int(np.argmin(near[: at + 1][::-1])) + 1 if not near[: at + 1].all() else 0
+                a = a if at == first else at
                 b = at + int(np.argmin(near[at:])) if not near[at:].all() else len(near)
                 again = out and out[-1][0] == who and out[-1][2] >= times[a]
                 if b - a >= 2.0 * course.fps and not again:

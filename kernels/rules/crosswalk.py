@@ -70,11 +70,10 @@ def step(tracks, clock, signals, settings, state, out):
         walk = walks[track["slot"]]
         if walk["track_id"] != track["id"]:
             walk_reset(walk, track["id"])
-        before = walk["walks"]
         now = walk_step(walk, s["crosswalk"], s["line"], settings, track)
         if clock["suspended"] != 0:
             walk["reason"] = clock["suspended"]
-        if before == 0 and walk["walks"] != 0 and walk["entered"] != 0 and s["signal"] >= 0:
+        if walk["signal_state"] < 0 and walk["walks"] != 0 and walk["entered"] != 0 and s["signal"] >= 0:
             walk["signal_state"], _ = state_at(signals[s["signal"]], walk["entry"]["time_s"])
         if now == ON_ITS_WAY:
             continue
