@@ -16,7 +16,11 @@ WAY = np.dtype(
     [("at_s", "<f8", (2,)), ("vx_mps", "<f8", (2,)), ("vy_mps", "<f8", (2,)), ("id", "<u4"), ("spare", "<u4")]
 )
 
-#: What may have been a crash, of one or two tracks (0: none): when and where, by how much, and whether it was told.
+#: Since when a track is in one place, and where that is.
+STAND = np.dtype([("since_s", "<f8"), ("x_m", "<f8"), ("y_m", "<f8"), ("id", "<u4"), ("spare", "<u4")])
+
+#: What may have been a crash, of one or two tracks (0: none): when and where, by how much, and whether it was told;
+#: `seen_s`: when each of the two was seen last.
 IMPACT = np.dtype(
     [
         ("time_s", "<f8"),
@@ -25,6 +29,7 @@ IMPACT = np.dtype(
         ("ttc_s", "<f8"),
         ("braking_mps2", "<f8"),
         ("turned_deg", "<f8"),
+        ("seen_s", "<f8", (2,)),
         ("id", "<u4", (2,)),
         ("class_id", "<u1", (2,)),
         ("reason", "<u1"),
@@ -35,7 +40,14 @@ IMPACT = np.dtype(
     ]
 )
 MAX_IMPACTS = 16
-IMPACTS = np.dtype([("meetings", MEETINGS), ("ways", WAY, (MAX_TRACKS,)), ("impacts", IMPACT, (MAX_IMPACTS,))])
+IMPACTS = np.dtype(
+    [
+        ("meetings", MEETINGS),
+        ("ways", WAY, (MAX_TRACKS,)),
+        ("stands", STAND, (MAX_TRACKS,)),
+        ("impacts", IMPACT, (MAX_IMPACTS,)),
+    ]
+)
 
 #: What makes an impact and an alarm of it.
 IMPACT_LIMITS = ("ttc_max_s", "braking_mps2", "turn_deg", "turn_speed_mps", "stand_s", "place_m", "alarm_s")
@@ -49,7 +61,13 @@ NEAR_S, QUIET_S = 1.0, 2.0
 TURN_S, TURN_MPS2 = 0.4, 8.0
 #: What happens near a place that was told of within this is the same incident.
 SAME_S = 60.0
-#: Who was not seen for so long is not known to stand.
+#: In one place is within this, as for every stop: after a blow the fit of speed and acceleration takes seconds to come
+#: to rest, the place does not.
+PLACE_M = 1.0
+#: Those who met slide and are pushed on: they may stand so many times further from the place than others who stop.
+SLIDE_TIMES = 3.0
+#: Who was not seen for so long is not known to stand. But who met another and is hidden from then on, by the one that
+#: it ran into, stands behind it when that one stands.
 UNSEEN_S = 2.0
 
 
@@ -58,7 +76,7 @@ def impacts_reset(known):
     """Forget everything."""
     meetings_reset(known["meetings"])
     for i in range(len(known["ways"])):
-        known["ways"][i]["id"] = 0
+        known["ways"][i]["id"], known["stands"][i]["id"] = 0, 0
     for i in range(len(known["impacts"])):
         known["impacts"][i]["used"] = 0
 
@@ -83,6 +101,15 @@ def way_turned(way, user):
 
 
 @kernel
+def stand_step(stand, user):
+    """Note since when a road user has been within PLACE_M of one place."""
+    x, y = user["footprint"]["x_m"], user["footprint"]["y_m"]
+    if stand["id"] == user["id"] and math.hypot(x - stand["x_m"], y - stand["y_m"]) <= PLACE_M:
+        return
+    stand["id"], stand["x_m"], stand["y_m"], stand["since_s"] = user["id"], x, y, user["time_s"]
+
+
+@kernel
 def impact_add(known, a, b, time_s):
     """Return the place for an impact of two tracks (the same one twice: of one), -1 where there is one already.
 
@@ -100,11 +127,20 @@ def impact_add(known, a, b, time_s):
     one["used"], one["told"], one["time_s"], one["stopped"] = 1, 0, time_s, 0
     one["ttc_s"], one["braking_mps2"], one["turned_deg"] = np.nan, np.nan, np.nan
     first, second = (a, b) if a["id"] == low or low == 0 else (b, a)
-    one["id"][0], one["id"][1] = low, high
+    one["id"][0], one["id"][1], one["seen_s"][:] = low, high, max(a["time_s"], b["time_s"])
     one["class_id"][0], one["class_id"][1] = first["class_id"], second["class_id"]
     one["reason"] = a["reason"] if a["reason"] != 0 else b["reason"]
     one["score"] = min(a["score"], b["score"])
     return at
+
+
+@kernel
+def impacts_see(impacts, user):
+    """Note of each impact of a road user that it is seen now."""
+    for i in range(len(impacts)):
+        for k in range(2):
+            if impacts[i]["used"] != 0 and impacts[i]["id"][k] == user["id"]:
+                impacts[i]["seen_s"][k] = user["time_s"]
 
 
 @kernel
@@ -134,6 +170,8 @@ def impacts_step(known, clock, s):
     for k in range(meetings["n"]):
         slot = meetings["here"][k]
         user = meetings["users"][slot]
+        impacts_see(known["impacts"], user)
+        stand_step(known["stands"][slot], user)
         turned_deg, before_mps, passed_s = way_turned(known["ways"][slot], user)
         hard = passed_s > 0.0 and before_mps * math.radians(turned_deg) >= TURN_MPS2 * passed_s
         if hard and turned_deg >= s["turn_deg"] and before_mps >= s["turn_speed_mps"]:
@@ -148,7 +186,8 @@ def impacts_step(known, clock, s):
 def impact_due(known, i, clock, s):
     """Say whether it is time to raise the alarm of an impact: two stand there, one of those who met among them.
 
-    Who stood there before does not count, unless it was hit. One near another that was told of is the same.
+    Who stood there before does not count, unless it was hit. One near another that was told of, or of one of the same
+    two, is the same.
     """
     one, now = known["impacts"][i], clock["time_s"]
     if one["used"] == 0:
@@ -159,21 +198,26 @@ def impact_due(known, i, clock, s):
         return False
     stopped, parties = 0, 0
     for k in range(len(known["ways"])):
-        user = known["meetings"]["users"][k]
+        user, stand = known["meetings"]["users"][k], known["stands"][k]
         party = user["id"] == one["id"][0] or user["id"] == one["id"][1]
         lost = user["alive"] == 0 or user["placed"] == 0 or now - user["time_s"] > UNSEEN_S
-        stands = now - max(user["moved_s"], user["birth_s"]) >= s["stand_s"]
-        if user["id"] == 0 or lost or not stands or not (party or user["moved_s"] >= one["time_s"] - NEAR_S):
+        stands = stand["id"] == user["id"] and now - stand["since_s"] >= s["stand_s"]
+        if user["id"] == 0 or lost or not stands or not (party or stand["since_s"] >= one["time_s"] - NEAR_S):
             continue
         dx, dy = user["footprint"]["x_m"] - one["x_m"], user["footprint"]["y_m"] - one["y_m"]
-        if math.sqrt(dx * dx + dy * dy) <= s["place_m"]:
+        if math.sqrt(dx * dx + dy * dy) <= s["place_m"] * (SLIDE_TIMES if party else 1.0):
             stopped, parties = stopped + 1, parties + party
+    for k in range(2):
+        hidden = now - one["seen_s"][k] > UNSEEN_S and one["seen_s"][k] <= one["time_s"] + NEAR_S
+        stopped += parties == 1 and one["id"][0] != 0 and hidden
     one["stopped"] = min(stopped, 255)
     if stopped < 2 or parties == 0:
         return False
     for k in range(len(known["impacts"])):
         other = known["impacts"][k]
         near = math.hypot(other["x_m"] - one["x_m"], other["y_m"] - one["y_m"]) <= s["place_m"]
+        for m in range(2):
+            near |= other["id"][m] != 0 and (other["id"][m] == one["id"][0] or other["id"][m] == one["id"][1])
         if k != i and other["used"] != 0 and other["told"] != 0 and near:
             one["used"] = 0
             return False

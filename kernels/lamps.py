@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from kernels._jit import kernel
@@ -9,7 +11,8 @@ from kernels.records import AMBER, DARK, FLASHING, GREEN, RED, RED_AMBER, UNKNOW
 from kernels.signals import stops_traffic
 
 #: What one signal remembers: the dark and lit level of each lamp; the state its lamps show, since when, and one that
-#: may replace it; how many quick changes to or from dark lie behind it; the deviations of those times.
+#: may replace it; how many quick changes to or from dark lie behind it; the deviations of those times, and of what
+#: camera and encoder add to them. `seen`: the lamp has been seen lit.
 LAMP_STATE = np.dtype(
     [
         ("dark", "<f8", (3,)),
@@ -21,7 +24,9 @@ LAMP_STATE = np.dtype(
         ("pending_sd_s", "<f8"),
         ("change_sd_s", "<f8"),
         ("clock_sd_s", "<f8"),
+        ("latency_sd_s", "<f8"),
         ("present", "<u1", (3,)),
+        ("seen", "<u1", (3,)),
         ("shown", "<u1"),
         ("pending", "<u1"),
         ("blinks", "<u1"),
@@ -42,6 +47,11 @@ GAP_S = 2.0
 LEVEL_S = 60.0
 #: Least difference (0..255) between a lit and a dark lamp.
 CONTRAST = 24.0
+#: All lamps dark is told only where a lit one would be seen: a lamp was seen lit so many times as strongly, and none is
+#: as bright as an overexposed picture. What is as black as this may be a signal that is off or a picture that is.
+SURE_TIMES, GLARE_Y, BLACK_Y = 2.0, 235.0, 24.0
+#: The bit of lamps_lit for lamps that nothing can be said of.
+NO_GROUND = 8
 
 
 @kernel
@@ -57,8 +67,35 @@ def lamp_level(lamp, which):
 
 
 @kernel
+def dark_sure(memory, lamps, contrast):
+    """Say whether a picture in which no lamp is lit shows that all are dark, and not that it shows nothing of them."""
+    strongest = 0.0
+    for k in range(3):
+        if memory["present"][k] == 0:
+            continue
+        if lamps[k]["y"] > GLARE_Y or abs(lamp_level(lamps[k], k) - memory["dark"][k]) > CONTRAST:
+            return False
+        if memory["seen"][k] != 0:
+            strongest = max(strongest, memory["lit"][k] - memory["dark"][k])
+    return contrast <= CONTRAST and strongest >= SURE_TIMES * CONTRAST
+
+
+@kernel
+def lamps_black(memory, lamps):
+    """Say whether all lamps are as black as a picture of nothing."""
+    brightest = 0.0
+    for k in range(3):
+        if memory["present"][k] != 0:
+            brightest = max(brightest, lamps[k]["y"])
+    return brightest <= BLACK_Y
+
+
+@kernel
 def lamps_lit(memory, lamps, dt_s):
-    """Return the bits of the lamps that are lit (1 red, 2 amber, 4 green) and follow their dark and lit levels."""
+    """Return the bits of the lamps that are lit (1 red, 2 amber, 4 green) and follow their dark and lit levels.
+
+    NO_GROUND where none is lit and the picture does not show that all are dark: its levels teach nothing either.
+    """
     lowest, highest = np.inf, -np.inf
     for k in range(3):
         if memory["present"][k]:
@@ -67,23 +104,25 @@ def lamps_lit(memory, lamps, dt_s):
     share = min(dt_s / LEVEL_S, 1.0)
     contrast = highest - lowest
     bits = 0
+    if memory["known"] == 0:
+        memory["dark"][:], memory["lit"][:], memory["known"] = lowest, max(highest, lowest + CONTRAST), 1
+    sure = dark_sure(memory, lamps, contrast)
     for k in range(3):
         if memory["present"][k] == 0:
             continue
         level = lamp_level(lamps[k], k)
-        if memory["known"] == 0:
-            memory["dark"][k], memory["lit"][k] = lowest, max(highest, lowest + CONTRAST)
         shines = contrast > CONTRAST and highest - level < 0.5 * contrast
         if shines and level > 0.5 * (memory["dark"][k] + memory["lit"][k]):
             bits |= 1 << k
+            if memory["seen"][k] == 0:
+                memory["seen"][k], memory["lit"][k] = 1, level
         # One that shines among the others but less than it did: the whole picture has become darker.
         if shines:
             memory["lit"][k] += (level - memory["lit"][k]) * share
-        else:
+        elif sure or contrast > CONTRAST:
             memory["dark"][k] += (level - memory["dark"][k]) * share
         memory["lit"][k] = max(memory["lit"][k], memory["dark"][k] + CONTRAST)
-    memory["known"] = 1
-    return bits
+    return bits if bits != 0 or sure else NO_GROUND
 
 
 @kernel
@@ -117,8 +156,8 @@ def signal_change(signal, memory, state, since_s, sd_s):
 def signal_step(signal, memory, lamps, time_s):
     """Take one frame's lamp pixels, LAMP[3], into a SIGNAL row; return 1 where its state changed.
 
-    The deviation of a change's time is that of a moment somewhere between two frames: interval / sqrt(12). After
-    `GAP_S` unseen the state is unknown; lamps that go off and on quickly are FLASHING.
+    The deviation of a change's time is that of a moment somewhere between two frames, interval / sqrt(12), and that of
+    the picture's latency. After `GAP_S` unseen the state is unknown; lamps that go off and on quickly are FLASHING.
     """
     dt_s = max(time_s - memory["last_s"], 0.0) if memory["known"] else 0.0
     changed = 0
@@ -129,16 +168,18 @@ def signal_step(signal, memory, lamps, time_s):
             changed = 1
     memory["last_s"] = time_s
     state = lamp_state(lamps_lit(memory, lamps, dt_s))
+    # Off between two flashes is black at night; what stays black may be the picture.
+    lasting = UNKNOWN if state == DARK and lamps_black(memory, lamps) else state
     if state == memory["shown"]:
         memory["pending"] = NO_STATE
         if signal["state"] == FLASHING and time_s - memory["shown_s"] > BLINK_S:
-            signal_change(signal, memory, state, memory["shown_s"], memory["shown_sd_s"])
+            signal_change(signal, memory, lasting, memory["shown_s"], memory["shown_sd_s"])
             return 1
         return changed
     if state != memory["pending"]:
         memory["pending"] = state
         memory["pending_s"] = time_s - 0.5 * dt_s
-        memory["pending_sd_s"] = dt_s / np.sqrt(12.0)
+        memory["pending_sd_s"] = math.hypot(dt_s / math.sqrt(12.0), memory["latency_sd_s"])
         return changed
     if time_s - memory["pending_s"] < HOLD_S:
         return changed
@@ -148,8 +189,8 @@ def signal_step(signal, memory, lamps, time_s):
     memory["shown"], memory["shown_s"], memory["shown_sd_s"] = state, memory["pending_s"], memory["pending_sd_s"]
     memory["pending"] = NO_STATE
     if memory["blinks"] >= 2:
-        state = FLASHING
-    if state == signal["state"]:
+        lasting = FLASHING
+    if lasting == signal["state"]:
         return changed
-    signal_change(signal, memory, state, memory["shown_s"], memory["shown_sd_s"])
+    signal_change(signal, memory, lasting, memory["shown_s"], memory["shown_sd_s"])
     return 1

@@ -9,15 +9,16 @@ import numpy as np
 from kernels._jit import kernel
 from kernels.crossing import line_offset
 from kernels.geometry import inside_zone
-from kernels.records import ENDED, MAX_TRACKS
+from kernels.records import AT_EDGE, ENDED, MAX_TRACKS
 from kernels.zones import edge_part, zone_at
 
 #: A place at a time, in the picture and on the road.
 FOOT = np.dtype([("time_s", "<f8"), ("x_px", "<f8"), ("y_px", "<f8"), ("x_m", "<f8"), ("y_m", "<f8")])
 
-#: One road user: where it was last, where it went in and out, from which side of the line across the crosswalk (+1 or
-#: -1; 0: first seen on it). `walks`: it is on its way, `inside`: on the crosswalk, `entered`: it was seen to step on.
-#: `wait_s`: since when it waits, last seen to at `wait_seen_s`; `waited_s`: how long it had.
+#: One road user: where it was last, where it went in (or was first seen) and out, from which side of the line across
+#: the crosswalk it went in (+1 or -1; 0: first seen on it). `walks`: it is on its way, `inside`: on the crosswalk,
+#: `entered`: it was seen to step on. `wait_s`: since when it waits, last seen to at `wait_seen_s`; `waited_s`: how
+#: long it had.
 WALK = np.dtype(
     [
         ("last", FOOT),
@@ -43,6 +44,8 @@ WALKS = np.dtype([("walk", WALK, (MAX_TRACKS,))])
 LEAVE_S = 1.0
 #: Who goes the same way so near to each other in time and place is a group, in which some may be hidden.
 GROUP_S, GROUP_M = 2.0, 2.0
+#: Who was first seen on the crosswalk must have walked so many of its heights on it; nearer to a first step it shakes.
+WAY_HEIGHTS = 0.6
 #: What a walk is after a row: going on or none, over to the other side, back to its own.
 ON_ITS_WAY, OVER, BACK = range(3)
 
@@ -52,6 +55,13 @@ def walk_reset(walk, track_id):
     """Forget a track: it is nowhere."""
     walk["track_id"], walk["known"], walk["walks"], walk["inside"], walk["entered"] = track_id, 0, 0, 0, 0
     walk["wait_s"], walk["waited_s"] = math.nan, math.nan
+
+
+@kernel
+def foot_at(foot, track):
+    """Fill a FOOT with where a TRACK row is."""
+    foot["time_s"], foot["x_px"], foot["y_px"] = track["time_s"], track["foot_x_px"], track["foot_y_px"]
+    foot["x_m"], foot["y_m"] = track["foot_x_m"], track["foot_y_m"]
 
 
 @kernel
@@ -80,25 +90,39 @@ def wait_step(walk, track, waits):
 
 
 @kernel
+def walk_over(walk, line):
+    """Say whether a walk led to the other side; one that was first seen on the crosswalk must have come some way."""
+    entry, leave = walk["entry"], walk["exit"]
+    way_px = math.hypot(leave["x_px"] - entry["x_px"], leave["y_px"] - entry["y_px"])
+    return side_of(line, leave) != walk["side"] and (walk["side"] != 0 or way_px >= WAY_HEIGHTS * walk["height_px"])
+
+
+@kernel
 def walk_step(walk, zone, line, waits, track):
     """Follow one road user; return what its walk is: OVER or BACK when it has ended or its track has."""
     if track["flags"] & ENDED:
         if walk["walks"] == 0:
             return ON_ITS_WAY
+        cut = track["flags"] & AT_EDGE != 0
         if walk["inside"] != 0:
             walk["exit"] = walk["last"]
         walk["walks"] = 0
-        return BACK if side_of(line, walk["exit"]) == walk["side"] else OVER
+        # Who is lost among others on the way is found again as a new track, and counted when that one leaves.
+        return OVER if walk_over(walk, line) and (walk["inside"] == 0 or cut) else BACK
     x, y = float(track["foot_x_px"]), float(track["foot_y_px"])
     here = inside_zone(zone, x, y)
     last = walk["last"]
-    if here and walk["inside"] == 0 and walk["walks"] == 0:
-        part = 1.0
-        walk["entry"]["time_s"] = track["time_s"]
+    # Who waits at the very edge shakes onto the crosswalk and off it: the first step is the last of these.
+    shaken_px = math.hypot(x - walk["entry"]["x_px"], y - walk["entry"]["y_px"])
+    again = walk["walks"] != 0 and walk["entered"] != 0 and shaken_px <= WAY_HEIGHTS * walk["height_px"]
+    if here and walk["inside"] == 0 and (walk["walks"] == 0 or again):
         if walk["known"] != 0:
             part = edge_part(zone, last["x_px"], last["y_px"], x, y)
             foot_between(walk["entry"], last, track, part)
-        walk["walks"], walk["reason"], walk["height_px"] = 1, 0, track["y2_px"] - track["y1_px"]
+        else:
+            foot_at(walk["entry"], track)
+        walk["reason"] = walk["reason"] if again else 0
+        walk["walks"], walk["height_px"] = 1, track["y2_px"] - track["y1_px"]
         walk["entered"], walk["signal_state"] = walk["known"], -1
         walk["side"] = side_of(line, walk["entry"]) if walk["known"] != 0 else 0
         waited = walk["known"] != 0 and walk["entry"]["time_s"] - walk["wait_seen_s"] <= LEAVE_S
@@ -108,12 +132,11 @@ def walk_step(walk, zone, line, waits, track):
     if not here:
         wait_step(walk, track, waits)
     walk["inside"], walk["known"] = here, 1
-    last["time_s"], last["x_px"], last["y_px"] = track["time_s"], x, y
-    last["x_m"], last["y_m"] = track["foot_x_m"], track["foot_y_m"]
+    foot_at(last, track)
     if here or walk["walks"] == 0 or track["time_s"] - walk["exit"]["time_s"] <= LEAVE_S:
         return ON_ITS_WAY
     walk["walks"] = 0
-    return BACK if side_of(line, walk["exit"]) == walk["side"] else OVER
+    return OVER if walk_over(walk, line) else BACK
 
 
 @kernel

@@ -17,6 +17,7 @@ class Scene:
     world: naive_meeting.World = field(default_factory=naive_meeting.World)
     ways: dict = field(default_factory=dict)
     impacts: list = field(default_factory=list)
+    stands: dict = field(default_factory=dict)  # slot: (id, place, since)
 
 
 def impacts_reset():
@@ -57,9 +58,18 @@ def impact_add(scene, users, time_s, place, **more):
             "ttc": math.nan,
             "braking": math.nan,
             "turned": math.nan,
+            "seen": dict.fromkeys(ids, max(user.time_s for user in users)),
             **more,
         }
     )
+
+
+def stand_step(stands, user):
+    """It stands until it is more than a metre from where it came to stand."""
+    place = (user.rect["x_m"], user.rect["y_m"])
+    number, there, _ = stands.get(user.row["slot"], (0, place, 0.0))
+    if number != user.id or math.dist(place, there) > 1.0:
+        stands[user.row["slot"]] = (user.id, place, user.time_s)
 
 
 def impacts_step(scene, clock, s):
@@ -77,6 +87,10 @@ def impacts_step(scene, clock, s):
         if now - one.active_s > 2.0:
             scene.world.open.remove(one)
     for user in scene.world.here:
+        stand_step(scene.stands, user)
+        for one in scene.impacts:
+            if user.id in one["ids"]:
+                one["seen"][user.id] = user.time_s
         turned, before, passed = way_turned(scene.ways.setdefault(user.id, []), user)
         hard = passed > 0 and before * math.radians(turned) / passed >= 8.0
         if hard and turned >= s["turn_deg"] and before >= s["turn_speed_mps"]:
@@ -95,14 +109,22 @@ def impact_due(scene, one, clock, s):
     for user in scene.world.users.values():
         if not user.alive or not user.placed or now - user.time_s > 2.0:
             continue
-        there = math.dist((user.rect["x_m"], user.rect["y_m"]), one["place"]) <= s["place_m"]
-        involved = user.id in one["ids"] or user.moved_s >= one["time"] - 1.0
-        if there and involved and now - max(user.moved_s, user.born_s) >= s["stand_s"]:
+        far = math.dist((user.rect["x_m"], user.rect["y_m"]), one["place"])
+        there = far <= (3 * s["place_m"] if user.id in one["ids"] else s["place_m"])
+        number, _, since_s = scene.stands.get(user.row["slot"], (0, None, 0.0))
+        involved = user.id in one["ids"] or since_s >= one["time"] - 1.0
+        if there and involved and number == user.id and now - since_s >= s["stand_s"]:
             stand.append(user.id)
+    hidden = [who for who in one["ids"] if now - one["seen"][who] > 2.0 and one["seen"][who] <= one["time"] + 1.0]
+    if len(one["ids"]) == 2 and len(set(stand) & set(one["ids"])) == 1:
+        stand += hidden
     one["stopped"] = len(stand)
     if len(stand) < 2 or not set(stand) & set(one["ids"]):
         return False
-    if any(other["told"] and math.dist(other["place"], one["place"]) <= s["place_m"] for other in scene.impacts):
+    told = [other for other in scene.impacts if other["told"]]
+    if any(
+        set(other["ids"]) & set(one["ids"]) or math.dist(other["place"], one["place"]) <= s["place_m"] for other in told
+    ):
         scene.impacts.remove(one)
         return False
     one["told"] = True

@@ -59,6 +59,8 @@ class Lamps:
     """What one signal's twin remembers; `raw` is the past of what its lamps showed: [state, since, deviation]."""
 
     present: list[bool]
+    latency_sd_s: float = 0.0
+    seen: set = field(default_factory=set)
     dark: dict = field(default_factory=dict)
     lit: dict = field(default_factory=dict)
     raw: list = field(default_factory=list)
@@ -68,25 +70,39 @@ class Lamps:
 
 
 def lamps_lit(memory, lamps, dt_s):
-    """The lamps that outshine the others and themselves: in the upper half of the frame's span and of their own."""
+    """The lamps that outshine the others and themselves: in the upper half of the frame's span and of their own.
+
+    None where nothing can be said: no lamp is lit, and they are not as all were when one that shone brightly was off.
+    """
     levels = {k: lamp_level(lamps[k], k) for k in range(3) if memory.present[k]}
     low, high = min(levels.values()), max(levels.values())
     if not memory.dark:
         memory.dark = dict.fromkeys(levels, low)
         memory.lit = dict.fromkeys(levels, max(high, low + lamps_module.CONTRAST))
+    alike = high - low <= lamps_module.CONTRAST
+    known = [memory.lit[k] - memory.dark[k] for k in memory.seen if k in levels]
+    as_before = all(abs(level - memory.dark[k]) <= lamps_module.CONTRAST for k, level in levels.items())
+    glare = any(lamps[k]["y"] > 235 for k in levels)
+    off = alike and as_before and not glare and max(known, default=0) >= 48
     share = min(dt_s / lamps_module.LEVEL_S, 1.0)
     lit = set()
     for k, level in levels.items():
-        shines = high - low > lamps_module.CONTRAST and level > (low + high) / 2
+        shines = not alike and level > (low + high) / 2
         if shines and level > (memory.dark[k] + memory.lit[k]) / 2:
             lit.add(("red", "amber", "green")[k])
-        followed = memory.lit if shines else memory.dark
-        followed[k] = (1 - share) * followed[k] + share * level
+            if k not in memory.seen:
+                memory.seen.add(k)
+                memory.lit[k] = level
+        if shines or not alike or off:
+            followed = memory.lit if shines else memory.dark
+            followed[k] = (1 - share) * followed[k] + share * level
         memory.lit[k] = max(memory.lit[k], memory.dark[k] + lamps_module.CONTRAST)
-    return lit
+    return lit if lit or off else None
 
 
 def lamp_state(lit):
+    if lit is None:
+        return "unknown"
     names = {(): "dark", ("red",): "red", ("amber", "red"): "red_amber", ("amber",): "amber", ("green",): "green"}
     return names.get(tuple(sorted(lit)), "unknown")
 
@@ -117,24 +133,26 @@ def signal_step(memory, lamps, time_s):
         if memory.told[-1][0] != "unknown":
             signal_change(memory, "unknown", last_s, 0.0)
     state = lamp_state(lamps_lit(memory, lamps, dt_s))
+    black = all(lamps[k]["y"] <= 24 for k in range(3) if memory.present[k])
+    lasting = "unknown" if state == "dark" and black else state
     shown, shown_s, shown_sd = memory.raw[-1] if memory.raw else ("unknown", math.nan, 0.0)
     memory.frames.append((time_s, state, dt_s))
     if state == shown:
         memory.frames = memory.frames[-1:]
         if memory.told[-1][0] == "flashing" and time_s - shown_s > lamps_module.BLINK_S:
-            signal_change(memory, state, shown_s, shown_sd)
+            signal_change(memory, lasting, shown_s, shown_sd)
         return
     first = len(memory.frames) - 1
     while first > 0 and memory.frames[first - 1][1] == state:
         first -= 1
     first_s, _, before_s = memory.frames[first]
-    since_s, sd_s = first_s - before_s / 2, before_s / math.sqrt(12)
+    since_s, sd_s = first_s - before_s / 2, math.hypot(before_s / math.sqrt(12), memory.latency_sd_s)
     if first == len(memory.frames) - 1 or time_s - since_s < lamps_module.HOLD_S:
         return
     blinked = "unknown" not in (state, shown) and "dark" in (state, shown) and since_s - shown_s < lamps_module.BLINK_S
     memory.blinks = memory.blinks + 1 if blinked else 0
     memory.raw.append((state, since_s, sd_s))
     memory.frames = memory.frames[-1:]
-    tell = "flashing" if memory.blinks >= 2 else state
+    tell = "flashing" if memory.blinks >= 2 else lasting
     if tell != memory.told[-1][0]:
         signal_change(memory, tell, since_s, sd_s)

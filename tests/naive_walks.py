@@ -9,7 +9,7 @@ from naive_geometry import inside_zone
 from naive_rules import direction_code, line_offset
 from naive_signals import state_at
 
-from kernels.records import ENDED
+from kernels.records import AT_EDGE, ENDED
 
 
 def walk_reset():
@@ -55,6 +55,11 @@ def wait_step(places, zone, waits, entry_s):
     return entry_s - since_s
 
 
+def near_entry(walk, now):
+    """So near to its first step one only shakes."""
+    return math.dist(walk.entry[1:3], now[1:3]) <= 0.6 * walk.height
+
+
 def walk_step(user, zone, line, waits, track):
     """One more row; return the walk that it ends (over or back), or None."""
     now = tuple(float(track[name]) for name in ("time_s", "foot_x_px", "foot_y_px", "foot_x_m", "foot_y_m"))
@@ -62,14 +67,14 @@ def walk_step(user, zone, line, waits, track):
     if track["flags"] & ENDED:
         if walk is None:
             return None
-        walk.lost = walk.inside
+        walk.lost, walk.cut = walk.inside, bool(track["flags"] & AT_EDGE)
         walk.exit = user.places[-1] if walk.inside else walk.exit
         user.walk = None
         return walk
     here = inside_zone(zone, now[1], now[2])
     before = user.places[-1] if user.places else None
     if here and walk is None:
-        entry = edge(zone, before, now) if before else (now[0], *[math.nan] * 4)
+        entry = edge(zone, before, now) if before else now
         user.walk = walk = SimpleNamespace(
             entry=entry,
             exit=None,
@@ -80,8 +85,15 @@ def walk_step(user, zone, line, waits, track):
             reason=0,
             state=None,
             lost=False,
+            cut=False,
         )
         user.entries = [walk]
+    elif walk is not None and here and not walk.inside and walk.seen and near_entry(walk, now):
+        walk.entry = edge(zone, before, now)
+        walk.side = side_of(line, walk.entry)
+        walk.waited_s = wait_step(user.places, zone, waits, walk.entry[0])
+        walk.height = float(track["y2_px"]) - float(track["y1_px"])
+        walk.state = None
     elif walk is not None and not here and walk.inside:
         walk.exit = edge(zone, before, now)
     user.places.append(now)
@@ -91,6 +103,18 @@ def walk_step(user, zone, line, waits, track):
             user.walk = None
             return walk
     return None
+
+
+def over(line, walk):
+    """It left on another side than it came from; lost on it means nothing but at the picture's edge.
+
+    First seen on it, it must have gone 0.6 of its heights.
+    """
+    if walk.lost and not walk.cut:
+        return False
+    if walk.side == 0:
+        return math.dist(walk.entry[1:3], walk.exit[1:3]) >= 0.6 * walk.height
+    return side_of(line, walk.exit) != walk.side
 
 
 def in_group(users, number, walk):
@@ -115,14 +139,13 @@ def crosswalk_step(tracks, clock, signals, settings, users):
             users[slot] = walk_reset()
             users[slot].number = number
         user = users[slot]
-        before = user.walk
         ended = walk_step(user, s["crosswalk"], s["line"], settings, track)
         walk = ended or user.walk
         if clock["suspended"] and walk:
             walk.reason = int(clock["suspended"])
-        if user.walk and user.walk is not before and user.walk.seen and s["signal"] >= 0:
+        if user.walk and user.walk.state is None and user.walk.seen and s["signal"] >= 0:
             user.walk.state = int(state_at(signals[int(s["signal"])], user.walk.entry[0])[0])
-        if not ended or side_of(s["line"], walk.exit) == walk.side:
+        if not ended or not over(s["line"], walk):
             continue
         if not int(s["classes"]) >> int(track["class_id"]) & 1:
             continue

@@ -69,13 +69,15 @@ def watch_pass(watch, until_s):
     watch.pieces.append((start, until_s, len(watch.frames) - 1))
 
 
-def coverage_step(memory, time_s, dt_s, suspended, last, interval_s):
+def coverage_step(memory, time_s, dt_s, suspended, last, interval_s, off=False):
     """Cut the time since the last frame at each multiple; account for every interval that is over."""
     watch, events = memory.setdefault("watch", watch_reset()), []
     if last and not watch.frames:
         return events
     counted = memory.setdefault("counted", 0)
     watch_frame(watch, time_s, dt_s, suspended, interval_s)
+    offs = memory.setdefault("offs", [])
+    offs.append(off)
     while True:
         until_s = min(watch.bounds[1], time_s)
         watch_pass(watch, until_s)
@@ -83,7 +85,8 @@ def coverage_step(memory, time_s, dt_s, suspended, last, interval_s):
         nothing = until_s == watch.bounds[0] and counted == 0
         if over or (last and not nothing):
             shares, reason = watch.shares()
-            events.append((until_s, until_s - watch.bounds[0], *shares.values(), reason, counted))
+            off_s = sum(end - start for start, end, frame in watch.pieces if offs[frame])
+            events.append((until_s, until_s - watch.bounds[0], *shares.values(), reason, counted, off_s))
             counted = 0
             watch_begin(watch, until_s, watch.bounds[1] + interval_s)
         if not over:

@@ -55,7 +55,9 @@ MEASURES = {
     ),
     *("what", "interval_max", "phf", "k_factor", "origin", "destination", "inferred", "travel_mean_s", "travel_p15_s"),
     *("travel_p50_s", "travel_p85_s", "zone", "vehicles", "on_s", "occupancy_percent", "n_group", "n_signal_known"),
-    *("n_against_signal", "speed_mean_mps", "speed_p15_mps", "wait_mean_s", "n_waited"),
+    *("n_against_signal", "speed_mean_mps", "speed_p15_mps", "wait_mean_s", "n_waited", "signal_suspended_s"),
+    *("wait_p50_s", "wait_p85_s", "wait_max_s", "n_to_walk", "to_walk_mean_s", "to_walk_p85_s", "n_began_in_time"),
+    "n_left_in_dont_walk",
 }
 SPANS = ("green_s", "amber_s", "red_s", "cycle_s")
 #: All that the fields of a table, an element or a JSON object may be called.

@@ -29,7 +29,7 @@ def rows(*events: tuple[str, int, int], device: str = "7", day: str = "2026-05-0
 
 
 def read(path: Path, **signal):
-    signal = {"phase": 2, **signal} if not {"overlap", "pedestrian"} & set(signal) else signal
+    signal = {"phase": 2, **signal} if not {"overlap", "pedestrian", "pedestrian_overlap"} & set(signal) else signal
     return read_hires_log(path, "lamp", Signal(source="hires", path="x", **signal), BERLIN, START)
 
 
@@ -60,6 +60,7 @@ def test_a_phase_through_its_cycle(tmp_path):
     [
         ({"overlap": 1}, [(61, 1), (62, 1), (63, 1), (64, 1), (65, 1), (66, 1)], "green amber red dark"),
         ({"pedestrian": 4}, [(21, 4), (22, 4), (23, 4), (24, 4), (21, 2)], "green amber red dark"),
+        ({"pedestrian_overlap": 3}, [(67, 3), (68, 3), (69, 3), (70, 3), (21, 3)], "green amber red dark"),
         ({"phase": 2}, [(8, 2), (9, 2), (1, 2)], "amber red green"),  # no red clearance served
         ({"phase": 2}, [(1, 2), (7, 2), (12, 2)], "green unknown red"),  # no yellow
         ({"phase": 2}, [(1, 2), (173, 5), (173, 2), (10, 2)], "green flashing unknown red"),

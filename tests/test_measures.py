@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+import traffic_runs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measure_runs import NAN, made, table, watched
+from measure_runs import NAN, Events, made, table, watched
 
 from kernels.records import CLASSES, DIRECTIONS, SIGNAL_STATES
 from vision.record.formats import Options, Request, Window
@@ -182,6 +183,55 @@ def test_crosswalks(tmp_path: Path) -> None:
     assert (row["n"], row["n_group"], row["n_signal_known"], row["n_against_signal"]) == (3, 1, 2, 1)
     assert (row["direction"], row["class"], row["zone"]) == ("up", "person", "zone")
     assert (row["speed_mean_mps"], row["wait_mean_s"], row["n_waited"]) == (pytest.approx(1.2), 4.0, 1)
+
+
+def test_pedestrian_delays(tmp_path: Path) -> None:
+    """Walk from 20 s and 60 s, clearance 7 s later, don't walk 5 s after that."""
+    code = SIGNAL_STATES.index
+    changes: Events = [
+        {"time_s": at_s, "since_s": at_s, "signal": 0, "signal_state": code(name), "prev_state": 0}
+        for at_s, name in (
+            (1.0, "red"),
+            (20.0, "green"),
+            (27.0, "amber"),
+            (32.0, "red"),
+            (60.0, "green"),
+            (67.0, "amber"),
+        )
+    ]
+    base = {"zone": 0, "class_id": PERSON, "direction": DIRECTIONS.index("up"), "signal_state": code("green")}
+    walks: Events = [
+        {**base, "time_s": 30.0, "cross_s": 9.0, "wait_s": 13.0},  # came at 8, walk 12 s later, off in time
+        {**base, "time_s": 33.0, "cross_s": 9.0, "wait_s": 2.0},  # came in walk, too late off
+        {**base, "time_s": 50.0, "cross_s": 8.0, "wait_s": 5.0, "signal_state": code("red")},  # against the signal
+        {**base, "time_s": 70.0, "cross_s": 8.0, "wait_s": NAN},
+    ]
+    rules: list[traffic_runs.Rule] = [
+        ("it", "crosswalk", {"signal": "lamp"}),
+        ("coverage", "coverage", {}),
+        ("lamp", "signal_change", {"signal": "lamp"}),
+    ]
+    head = traffic_runs.header(rules, lines=("in",), zones=("zone",), lanes=(), signals=("lamp",))
+    records = traffic_runs.write(tmp_path, head, {0: walks, 1: watched(60), 2: changes})
+    (row,) = table(records, "pedestrian_delays")[:1]
+    assert (row["rule"], row["zone"], row["n"], row["n_waited"]) == ("it", "zone", 4, 3)
+    assert (row["wait_mean_s"], row["wait_p50_s"], row["wait_max_s"]) == (pytest.approx(20 / 3), 5.0, 13.0)
+    assert (row["n_to_walk"], row["to_walk_mean_s"]) == (2, pytest.approx(6.0))
+    assert (row["n_began_in_time"], row["n_left_in_dont_walk"]) == (3, 1)
+
+
+def test_without_a_signal_there_are_waits_only(tmp_path: Path) -> None:
+    events = [{"zone": 0, "class_id": PERSON, "direction": 3, "wait_s": 4.0, "cross_s": 9.0, "time_s": 30.0}]
+    row = table(made(tmp_path, "crosswalk", events), "pedestrian_delays")[0]
+    assert (row["wait_mean_s"], row["n_to_walk"], row["to_walk_mean_s"], row["n_began_in_time"]) == (4.0, 0, None, 0)
+
+
+def test_the_time_in_which_a_signal_s_log_was_not_gone_by_is_told(tmp_path: Path) -> None:
+    cover = watched(60)
+    cover[3] |= {"signal_suspended_s": 30.0}
+    rows = table(made(tmp_path, "line_count", [{"time_s": 5.0, "line": 0}], cover=cover), "coverage")
+    assert sum(row["signal_suspended_s"] for row in rows) == pytest.approx(30.0)
+    assert rows[0]["observed_s"] == pytest.approx(rows[0]["length_s"])
 
 
 def test_small_counts_are_withheld_when_asked(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import naive_watch as naive
 import numpy as np
 import pytest
-from trackrows import Judge
+from trackrows import Judge, signal_row
 from traffic import instant, small_scene
 
-from kernels.records import CAMERA_MOVED, TRACK
+from kernels.records import CAMERA_MOVED, NO_REASON, SIGNAL_CLOCK, TRACK
 from kernels.watch import WATCH, interval_end, watch_begin, watch_frame, watch_pass, watch_reset
 
 NOBODY = np.zeros(0, TRACK)
@@ -69,6 +69,22 @@ def test_suspended_time_is_told_with_its_reason():
     assert found[0][2:6] == (50, 0, 10, CAMERA_MOVED)
 
 
+def logged(off: bool) -> np.ndarray:
+    """Return two signals, of which the second's log is not gone by."""
+    rows = np.concatenate([signal_row("green", 0.0), signal_row("unknown", 0.0)])
+    rows[1]["reason"] = SIGNAL_CLOCK if off else NO_REASON
+    return rows
+
+
+def test_time_in_which_a_log_is_not_gone_by_is_told_beside_what_was_observed():
+    rule, found = judge(), []
+    for k in range(1300):
+        found += [rule(NOBODY, logged(20.0 <= 0.1 * k < 75.0), at(0.1 * k, 0.1 * (k > 0)))]
+    first, second = np.concatenate(found)
+    assert (first["observed_s"], second["observed_s"]) == pytest.approx((60.0, 60.0), abs=0.01)
+    assert (first["signal_suspended_s"], second["signal_suspended_s"]) == pytest.approx((40.0, 15.0), abs=0.11)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_random_streams_like_the_twin(seed):
     rng = np.random.default_rng(seed)
@@ -80,11 +96,12 @@ def test_random_streams_like_the_twin(seed):
         dt_s = 0.0 if fresh or last else float(rng.choice(STEPS_S, p=ODDS))
         time_s += dt_s
         suspended = int(rng.integers(1, 8)) if rng.random() < 0.1 else 0
-        found = rule(NOBODY, None, at(time_s, dt_s, suspended, last))
-        expected = naive.coverage_step(memory, time_s, dt_s, suspended, last, interval_s)
+        off = bool(rng.random() < 0.3)
+        found = rule(NOBODY, logged(off), at(time_s, dt_s, suspended, last))
+        expected = naive.coverage_step(memory, time_s, dt_s, suspended, last, interval_s, off)
         assert len(found) == len(expected)
         for event, twin in zip(found, expected, strict=True):
-            assert [float(event[name]) for name in FIELDS] == pytest.approx(twin, abs=1e-3)
+            assert [float(event[name]) for name in (*FIELDS, "signal_suspended_s")] == pytest.approx(twin, abs=1e-3)
             assert event["observed_s"] + event["gap_s"] + event["suspended_s"] == pytest.approx(
                 event["interval_s"], abs=1e-3
             )

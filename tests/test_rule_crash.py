@@ -62,7 +62,7 @@ def wild(rng: np.random.Generator, steps: int):
                 continue
             row = rows_of(
                 {one[0]: lambda t, one=one, u=u: (*one[1], *(one[3] * u))}, 0.0, birth_s=one[4],
-                headings={one[0]: tuple(u)}, position_sd_m=0.7 if one[0] % 5 == 0 else 0.1,
+                headings={one[0]: tuple(u)}, position_sd_m=1.3 if one[0] % 5 == 0 else 0.1,
                 accel_mps2=(one[3] - before) / gap,
             )[0]  # fmt: skip
             row["time_s"], row["slot"] = time_s, slot
@@ -96,7 +96,7 @@ def test_like_its_twin(seed, config):
 @pytest.mark.parametrize(("fps", "angle"), [(10, 0.0), (25, 0.0), (25, 2.1), (50, 0.0)])
 def test_a_crash_is_told_once_and_in_time(motions, fps, angle):
     (event,) = told("crash", rows_of(motions, 14, fps, angle), ends=False)
-    assert 7.0 <= event["time_s"] < 8.2
+    assert 6.9 <= event["time_s"] < 8.2
     assert (event["track_id"], event["other_track_id"], event["stopped"], event["judgement"]) == (1, 2, 2, VIOLATION)
     assert event["after_s"] == pytest.approx(event["time_s"] - 4.0, abs=0.5)
     assert event["ttc_s"] < 0.3
@@ -135,6 +135,33 @@ def test_one_that_is_turned_round_and_another_that_stops():
     assert math.isnan(event["ttc_s"])
     alone = {1: spins}
     assert len(told("crash", rows_of(alone, 14, 25), ends=False)) == 0
+
+
+def test_one_that_is_hidden_behind_the_other_from_the_blow_on_stands_where_that_one_stands():
+    """The camera sees the one in front: the other's track is lost within a second of the contact."""
+    rows = [row[(row["id"] != 1) | (row["time_s"] < 4.1)] for row in rows_of(REAR_END, 14, 25)]
+    (event,) = told("crash", rows, ends=False)
+    assert (event["track_id"], event["other_track_id"], event["stopped"]) == (1, 2, 2)
+    leaves = {1: after(REAR_END[1], 4.6, -10.0), 2: REAR_END[2]}
+    gone = [row[(row["id"] != 1) | (row["time_s"] < 5.6)] for row in rows_of(leaves, 14, 25)]
+    assert len(told("crash", gone, ends=False)) == 0  # it was seen to leave
+
+
+def test_two_that_are_pushed_on_stand_further_away():
+    """They meet at x = 40 and slide 30 m as one."""
+
+    def slides(x, speed):
+        def motion(t):
+            if t < 4.0:
+                return x + speed * (t - 4.0), 0.0, speed, 0.0
+            over = min(t - 4.0, 5.0)
+            return x + 12.0 * over - 1.2 * over * over, 0.0, 12.0 - 2.4 * over, 0.0
+
+        return motion
+
+    ways = {1: slides(40.2, 20.0), 2: slides(44.5, 2.0)}
+    (event,) = told("crash", rows_of(ways, 14, 25), ends=False)
+    assert event["judgement"] == VIOLATION
 
 
 def after(motion, stop_s, speed=10.0):
@@ -180,7 +207,7 @@ def test_the_parked_car_that_was_hit_counts():
     assert event["stopped"] == 2
 
 
-@pytest.mark.parametrize(("more", "reason"), [({"position_sd_m": 0.7}, CALIBRATION)])
+@pytest.mark.parametrize(("more", "reason"), [({"position_sd_m": 1.3}, CALIBRATION)])
 def test_what_cannot_be_judged(more, reason):
     (event,) = told("crash", rows_of(REAR_END, 14, 25, each={1: more}), ends=False)
     assert (event["judgement"], event["reason"]) == (CANNOT_JUDGE, reason)

@@ -22,7 +22,7 @@ from roadrows import (
 from trackrows import signal_row
 from traffic import instant
 
-from kernels.records import CAMERA_MOVED, CLASSES, DIRECTIONS, SIGNAL_STATES
+from kernels.records import AT_EDGE, CAMERA_MOVED, CLASSES, DIRECTIONS, SIGNAL_STATES
 from kernels.walks import (
     FOOT,
     ON_ITS_WAY,
@@ -129,10 +129,28 @@ def test_who_is_first_or_last_seen_on_the_crosswalk_is_truncated():
     event = court().all_of(walker(1, y=14.0))
     assert (event["truncated"][0], DIRECTIONS[event["direction"][0]]) == (1, "down")
     assert np.isnan(event["cross_s"][0])
-    event = court().all_of(drive(1, straight((12.0, 8.0), (0.0, 1.4)), every(0.1, 7.0), class_id=PERSON))
+    rows = drive(1, straight((12.0, 8.0), (0.0, 1.4)), every(0.1, 7.0), class_id=PERSON)
+    rows[-1]["flags"] |= AT_EDGE  # there the picture ends
+    event = court().all_of(rows)
     assert (event["truncated"][0], DIRECTIONS[event["direction"][0]]) == (2, "down")
-    event = court().all_of(drive(1, straight((12.0, 8.0), (0.0, 1.4)), every(0.1, 4.0), class_id=PERSON))
-    assert len(event) == 0  # lost before the middle
+    rows = drive(1, straight((12.0, 8.0), (0.0, 1.4)), every(0.1, 4.0), class_id=PERSON)
+    rows[-1]["flags"] |= AT_EDGE
+    assert len(court().all_of(rows)) == 0  # before the middle
+
+
+def test_a_track_that_breaks_on_the_crosswalk_is_one_walk():
+    """Hidden among others before or past the middle and found again as a new track: counted when that one leaves."""
+    for broken_s in (3.0, 5.0):
+        before = drive(1, straight((12.0, 8.0), (0.0, 1.4)), every(0.1, broken_s), class_id=PERSON)
+        after = drive(2, straight((12.0, 8.0), (0.0, 1.4)), every(0.1, 12.0), class_id=PERSON)
+        after = [row for row in after if row["time_s"][0] > broken_s + 0.5]
+        events = court().all_of(together(before, after))
+        assert [(int(e["track_id"]), int(e["truncated"])) for e in events] == [(2, 1)]
+
+
+def test_who_is_born_at_the_edge_of_the_crosswalk_and_leaves_it_has_not_crossed():
+    rows = drive(1, straight((12.0, 10.2), (0.0, -0.3)), every(0.1, 4.0), class_id=PERSON)
+    assert len(court().all_of(rows)) == 0
 
 
 def test_without_a_ground_there_is_a_count_and_a_time_but_no_speed():

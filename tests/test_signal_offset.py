@@ -7,7 +7,7 @@ import pytest
 from test_signal import CYCLE, log, pixels, shown_at
 from traffic import small_scene, state
 
-from kernels.records import SIGNAL_STATES
+from kernels.records import NO_REASON, SIGNAL_CLOCK, SIGNAL_STATES
 from vision.track.signal import Signals
 from vision.track.signal_offset import clock_offset
 
@@ -35,18 +35,45 @@ def test_too_few_changes_or_another_signal_s_log_say_nothing():
     assert clock_offset([], LOG) is None
 
 
-def test_lamps_beside_a_log_measure_its_clock(tmp_path):
-    """The log is 0.35 s late; frames at 25 a second."""
-    text = "time_s,state\n" + "".join(f"{at_s + 0.35},{name}\n" for at_s, name in CHANGES)
+def beside(folder, log_off_s: float, until_s: float = 100.0):
+    """Return signals with lamps beside a log that is off by so much, and the row at `until_s`; 25 frames a second."""
+    text = "time_s,state\n" + "".join(f"{at_s + log_off_s},{name}\n" for at_s, name in CHANGES)
     boxes = np.full((1, 3, 4), 10, np.int32)
-    signals = Signals(small_scene({}, {"lamp": log(tmp_path, text)}, lamp_boxes=boxes))
+    signals = Signals(small_scene({}, {"lamp": log(folder, text)}, lamp_boxes=boxes))
     at, rng = shown_at(CYCLE)[0], np.random.default_rng(5)
-    for time_s in np.arange(0.0, 100.0, 0.04):
+    for time_s in np.arange(0.0, until_s, 0.04):
         row = signals.step(float(time_s), pixels(at(time_s), rng)[None])[0]
-    assert row["state"] == state(at(99.6))  # the rules go by the log
+    return signals, row
+
+
+def test_lamps_beside_a_log_measure_its_clock(tmp_path):
+    """The log is 0.35 s late."""
+    signals, _ = beside(tmp_path, 0.35)
     offset = signals.offsets()[0]
     assert offset.offset_s == pytest.approx(-0.35, abs=0.02)
     assert "add -0.3" in offset.line("lamp")
+
+
+@pytest.mark.parametrize("off_s", [0.35, -0.6, 5.0])
+def test_a_log_that_is_too_far_off_its_lamps_is_not_gone_by(tmp_path, off_s):
+    signals, row = beside(tmp_path, off_s)
+    assert (row["state"], row["prev_state"], row["reason"]) == (state("unknown"), state("unknown"), SIGNAL_CLOCK)
+    assert row["red_since_s"] == -np.inf
+    signals.tear()
+    assert signals.rows["reason"][0] == SIGNAL_CLOCK
+
+
+def test_what_a_log_is_off_is_part_of_its_error_and_it_is_gone_by(tmp_path):
+    _, row = beside(tmp_path, 0.12)
+    assert row["state"] == state(shown_at(CYCLE)[0](99.6))
+    assert row["sd_s"] == pytest.approx(0.12, abs=0.025)  # the lamps are seen to a frame
+    assert row["reason"] == NO_REASON
+
+
+def test_before_enough_changes_are_seen_the_log_is_gone_by(tmp_path):
+    _, row = beside(tmp_path, 0.35, until_s=20.0)
+    assert row["reason"] == NO_REASON
+    assert row["state"] == state(shown_at(CYCLE)[0](19.6))
 
 
 def test_a_log_without_lamps_is_not_compared(tmp_path):

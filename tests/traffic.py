@@ -162,7 +162,8 @@ def small_scene(lines: dict[str, np.ndarray], logs: dict | None = None, **more: 
         "signal_logs": tuple(logs.values()),
         "signal_sd_s": np.zeros(n, np.float32),
         "signal_sources": tuple(
-            Signal(source="vision") if path is None else Signal(source="log", path=str(path)) for path in logs.values()
+            Signal(source="vision", latency_sd_s=0.0) if path is None else Signal(source="log", path=str(path))
+            for path in logs.values()
         ),
         "timezone": "UTC",
         "lamp_boxes": boxes,

@@ -118,9 +118,11 @@ class Signal(msgspec.Struct, **_STRICT):
     """A traffic signal, read from a log of its controller or from its lamps in the picture.
 
     A "log" is in stream seconds, "hires" is a controller's own in wall-clock time (`clock`) with the events of one
-    `phase`, `overlap` or `pedestrian` phase of a `device`. A log's time plus `offset_s` is the stream's; `clock_sd_s`
-    is the standard deviation of what is left. `stale_s` after the log's end nothing is known. With lamps beside a log,
-    the two clocks are compared.
+    `phase`, `overlap`, `pedestrian` phase or `pedestrian_overlap` of a `device`. A log's time plus `offset_s` is the
+    stream's; `clock_sd_s` is the standard deviation of what is left. `stale_s` after the log's end nothing is known.
+    With lamps beside a log, the two clocks are compared, and a log that is more than 0.2 s off is not gone by.
+    `latency_sd_s` is how uncertain the delay of a lamp's picture is: camera and encoder show a small change late, and
+    not always equally so.
     """
 
     source: Literal["log", "hires", "vision"]
@@ -129,11 +131,13 @@ class Signal(msgspec.Struct, **_STRICT):
     phase: Annotated[int, msgspec.Meta(ge=1, le=255)] | None = None
     overlap: Annotated[int, msgspec.Meta(ge=1, le=255)] | None = None
     pedestrian: Annotated[int, msgspec.Meta(ge=1, le=255)] | None = None
+    pedestrian_overlap: Annotated[int, msgspec.Meta(ge=1, le=255)] | None = None
     device: int | str | None = None
     clock: Literal["local", "utc"] = "local"
     offset_s: Annotated[float, msgspec.Meta(ge=-86400, le=86400)] = 0.0
     stale_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 300.0
     clock_sd_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0
+    latency_sd_s: Annotated[float, msgspec.Meta(ge=0, le=5)] = 0.03
 
 
 class Camera(

@@ -199,13 +199,13 @@ def check_lamps(reader: Reader, taken: dict[str, Any], table: dict[str, Any], at
             )
 
 
+_HIRES_KINDS = ("phase", "overlap", "pedestrian", "pedestrian_overlap")
 #: What a signal of each source needs, and what does not go with it.
 _SIGNAL_KEYS = {
-    "log": (("path",), ("phase", "overlap", "pedestrian", "device", "clock")),
-    "hires": (("path", "clock_sd_s"), ()),
-    "vision": (("lamp_px",), ("path", "phase", "overlap", "pedestrian", "device", "clock", "offset_s", "stale_s")),
+    "log": (("path",), (*_HIRES_KINDS, "device", "clock", "latency_sd_s")),
+    "hires": (("path", "clock_sd_s"), ("latency_sd_s",)),
+    "vision": (("lamp_px",), ("path", *_HIRES_KINDS, "device", "clock", "offset_s", "stale_s")),
 }
-_HIRES_KINDS = ("phase", "overlap", "pedestrian")
 
 
 def check_signal(reader: Reader, taken: dict[str, Any], table: dict[str, Any], at: str) -> None:

@@ -18,9 +18,9 @@ from benchmarks.scenes.sumo import MISSING, SumoError, available
 
 #: Faults were looked for in scenes of seeds 1 to 9, and once in those of 101 to 104; figures are of others.
 JUDGING = (201, 202, 203, 204)
-PARTS = ("junction", "measures", "road", "day")
+PARTS = ("junction", "measures", "road", "incidents", "day")
 #: What runs beside each other: measures need scenes of the junction, days have processes of their own.
-BESIDE = (("junction", "measures"), ("road",))
+BESIDE = (("junction", "measures"), ("road", "incidents"))
 
 #: Part, figures, seconds that it took, examples.
 Part = tuple[str, list[Figure], float, list[str]]

@@ -31,12 +31,13 @@ class Demand:
             )
         )
 
-    def walk(self, time_s: float, route: str, trait: str = "", **attributes: object) -> None:
-        """Add a pedestrian that sets out at `time_s`."""
-        name = self._type("person", trait)
+    def walk(self, time_s: float, route: str, trait: str = "", kind: str = "person", **attributes: object) -> None:
+        """Add one that walks (or rides among those who walk) from `time_s` on; `arrivalPos` is where it ends."""
+        name = self._type(kind, trait)
+        end = f' arrivalPos="{attributes.pop("arrivalPos")}"' if "arrivalPos" in attributes else ""
         more = " ".join(f'{key}="{value}"' for key, value in attributes.items())
         number = len(self.trips)
-        walk = f'<walk edges="{route}"/>'
+        walk = f'<walk edges="{route}"{end}/>'
         text = f'<person id="walk{number}" type="{name}" depart="{time_s:.2f}" {more}>{walk}</person>'
         self.trips.append((time_s, text))
 

@@ -101,8 +101,8 @@ def _measures(course: Course, drawn: Plan) -> Truth:
     return Truth([], [], {"edie": edie, "occupancy": occupancy})
 
 
-def build(folder: Path, knobs: Knobs) -> Plan:
-    """Simulate the junction into a folder; return what its camera's picture shows."""
+def network(folder: Path) -> None:
+    """Make the junction's network in a folder."""
     nodes = "".join(f'<node id="{leg}" x="{x * ARM_M}" y="{y * ARM_M}"/>' for leg, (x, y) in LEGS.items())
     lanes = f'numLanes="2" speed="13.89" width="{LANE_M}"'
     edges = "".join(
@@ -116,6 +116,11 @@ def build(folder: Path, knobs: Knobs) -> Plan:
         "con": f"<connections>{_connections()}</connections>",
     }
     make_network(folder, texts, ["--no-turnarounds", "true"])
+
+
+def build(folder: Path, knobs: Knobs) -> Plan:
+    """Simulate the junction into a folder; return what its camera's picture shows."""
+    network(folder)
     (folder / "routes.rou.xml").write_text(demand(knobs).text())
     (folder / "more.add.xml").write_text(_additional(knobs))
     simulate(folder, round(knobs.seconds * knobs.fps), knobs.fps, knobs.seed, ["--lanechange.duration", "2.5"])

@@ -70,9 +70,7 @@ def make(folder: Path, knobs: Knobs) -> Made:
 
 def build(folder: Path, knobs: Knobs) -> None:
     """Simulate a story of the road into a folder."""
-    # A lane inside a node is 0.1 m long even where the edges meet: who drives over it stands still for so long.
-    straight = ["--no-turnarounds", "true", "--no-internal-links", "true"]
-    make_network(folder, {"nod": _nodes(), "edg": _edges(), "con": _connections()}, straight)
+    network(folder)
     rng = np.random.default_rng([knobs.seed, 0x20AD])
     story = road_stories.STORIES[knobs.story]
     made = story(rng, knobs.seconds, knobs.per_hour, knobs.often_s)
@@ -88,6 +86,13 @@ def build(folder: Path, knobs: Knobs) -> None:
         options += SSM
     steer = "benchmarks.scenes.road_steer" if knobs.story in road_stories.STEERED else None
     simulate(folder, round(knobs.seconds * knobs.fps), knobs.fps, knobs.seed, options, steer, knobs.story)
+
+
+def network(folder: Path) -> None:
+    """Make the road's network in a folder."""
+    # A lane inside a node is 0.1 m long even where the edges meet: who drives over it stands still for so long.
+    straight = ["--no-turnarounds", "true", "--no-internal-links", "true"]
+    make_network(folder, {"nod": _nodes(), "edg": _edges(), "con": _connections()}, straight)
 
 
 def plan(rules: tuple[str, ...] = (), k1: float = 0.0, lens_told: bool = True) -> Plan:

@@ -19,6 +19,8 @@ from benchmarks.scenes.tables import Event, Truth
 
 #: Who is to be seen for less than this on one side of a line cannot be counted, whoever looks; so far around it (s).
 SEEN_S, AROUND_S = 0.5, 10.0
+#: Nor can who is to be seen for less than this share of its last AROUND_S on a crosswalk, among the others there.
+SEEN_SHARE = 0.5
 MOTOR = ("car", "bus", "truck", "motorcycle")
 
 
@@ -64,21 +66,25 @@ def without_hidden(truth: Truth, plan: Plan, seen: Seen, noise: Noise, fps: floa
     """Return a truth in which what nobody could see is unsure.
 
     Nobody could see a passage of who was in view, and hidden by no more than the detector bears, for less than `SEEN_S`
-    of the `AROUND_S` before it, or of those after it: counts, both passages of a turn, the entry of an offence. Nor
-    could anybody tell how who was hidden for longer than `SEEN_S` at a stretch did what the table `decisive` has (rule,
-    track_id, time_s, from_s, to_s, and whether `through`: all of it decides, not its two ends alone).
+    of the `AROUND_S` before it, or of those after it: counts, both passages of a turn, the entry of an offence; on a
+    crosswalk for less than `SEEN_SHARE` of those before. Nor could anybody tell how who was hidden for longer than
+    `SEEN_S` at a stretch did what the table `decisive` has (rule, track_id, time_s, from_s, to_s, and whether `through`:
+    all of it decides, not its two ends alone).
     """
+    walks = {str(rule["name"]) for rule in plan.rules if rule["type"] == "crosswalk"}
     counts = {str(rule["name"]) for rule in plan.rules if rule["type"] == "line_count"}
     clear = seen.keep((seen.inside >= noise.inside_min) & (seen.hidden <= noise.hidden_max))
     order = np.argsort(clear.who, kind="stable")
     who, times = clear.who[order], clear.frame[order] / fps
 
-    def seeable(track_id: int, time_s: float) -> bool:
+    def seen_around(track_id: int, time_s: float) -> tuple[int, int]:
         low, high = np.searchsorted(who, [track_id, track_id + 1])
         since = times[low:high] - time_s
         before = int(((since <= 0.0) & (since > -AROUND_S)).sum())
-        after = int(((since > 0.0) & (since < AROUND_S)).sum())
-        return min(before, after) >= SEEN_S * fps
+        return before, int(((since > 0.0) & (since < AROUND_S)).sum())
+
+    def seeable(track_id: int, time_s: float) -> bool:
+        return min(seen_around(track_id, time_s)) >= SEEN_S * fps
 
     def longest_hidden_s(track_id: int, from_s: float, to_s: float) -> float:
         low, high = np.searchsorted(who, [track_id, track_id + 1])
@@ -94,8 +100,10 @@ def without_hidden(truth: Truth, plan: Plan, seen: Seen, noise: Noise, fps: floa
     events: list[Event] = []
     unsure = list(truth.unsure)
     for event in truth.events:
-        lost = (event.rule, event.track_id or 0, event.time_s) in gone
-        lost |= event.rule in counts and not seeable(event.track_id or 0, event.time_s)
+        track_id = event.track_id or 0
+        lost = (event.rule, track_id, event.time_s) in gone
+        lost |= event.rule in counts and not seeable(track_id, event.time_s)
+        lost |= event.rule in walks and seen_around(track_id, event.time_s)[0] < SEEN_SHARE * AROUND_S * fps
         (unsure if lost else events).append(event)
     return Truth(events, unsure, truth.tables)
 

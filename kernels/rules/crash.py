@@ -31,7 +31,7 @@ class Config(RuleConfig, kw_only=True, frozen=True):
     place_m: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 15.0
     alarm_s: Annotated[float, msgspec.Meta(ge=3.0, le=120.0)] = 10.0
     closing_min_mps: Annotated[float, msgspec.Meta(gt=0.0, le=20.0)] = 2.0
-    position_sd_max_m: Annotated[float, msgspec.Meta(gt=0.0, le=5.0)] = 0.5
+    position_sd_max_m: Annotated[float, msgspec.Meta(gt=0.0, le=5.0)] = 1.0
     age_min_s: Annotated[float, msgspec.Meta(ge=0.0, le=10.0)] = 1.0
     score_min: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.5
 

@@ -18,7 +18,8 @@ from kernels.walks import ON_ITS_WAY, OVER, WALKS, in_group, side_of, walk_reset
 
 class Config(RuleConfig, kw_only=True, frozen=True):
     """The crosswalk is the `zone`; `line` lies across it between the kerbs: who comes on one side of it and goes on the
-    other has crossed. `waits`: zones at the kerbs, for waiting times. `signal`: what pedestrians see as they step on.
+    other has crossed, also who was first or last seen on the crosswalk itself. `waits`: zones at the kerbs, for
+    waiting times. `signal`: what pedestrians see as they step on.
     """
 
     zone: str
@@ -69,11 +70,10 @@ def step(tracks, clock, signals, settings, state, out):
         walk = walks[track["slot"]]
         if walk["track_id"] != track["id"]:
             walk_reset(walk, track["id"])
-        before = walk["walks"]
         now = walk_step(walk, s["crosswalk"], s["line"], settings, track)
         if clock["suspended"] != 0:
             walk["reason"] = clock["suspended"]
-        if before == 0 and walk["walks"] != 0 and walk["entered"] != 0 and s["signal"] >= 0:
+        if walk["signal_state"] < 0 and walk["walks"] != 0 and walk["entered"] != 0 and s["signal"] >= 0:
             walk["signal_state"], _ = state_at(signals[s["signal"]], walk["entry"]["time_s"])
         if now == ON_ITS_WAY:
             continue
@@ -86,7 +86,6 @@ def step(tracks, clock, signals, settings, state, out):
             event["wait_s"], event["cross_s"], event["speed_mps"] = walk["waited_s"], math.nan, math.nan
             event["truncated"] = (1 if walk["entered"] == 0 else 0) + (2 if walk["inside"] != 0 else 0)
             event["signal_state"], event["group"] = walk["signal_state"], in_group(walks, walk)
-            # Who was first seen on it came from the side that it did not go to.
             event["direction"] = direction_code(s["line"], side_of(s["line"], leave))
             cross_s = leave["time_s"] - entry["time_s"]
             if seen and cross_s > 0.0:

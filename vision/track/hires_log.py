@@ -1,11 +1,11 @@
 """States of a signal from a controller's high-resolution event log (Indiana codes): CSV, Parquet, XML, .dat, .datz.
 
-| state  | phase        | overlap | pedestrian phase       |
-|--------|--------------|---------|------------------------|
-| green  | 1            | 61, 62  | 21 walk                |
-| amber  | 8            | 63      | 22 clearance           |
-| red    | 9 to 12      | 64, 65  | 23 don't walk          |
-| dark   |              | 66      | 24                     |
+| state  | phase        | overlap | pedestrian phase       | pedestrian overlap     |
+|--------|--------------|---------|------------------------|------------------------|
+| green  | 1            | 61, 62  | 21 walk                | 67 walk                |
+| amber  | 8            | 63      | 22 clearance           | 68 clearance           |
+| red    | 9 to 12      | 64, 65  | 23 don't walk          | 69 don't walk          |
+| dark   |              | 66      | 24                     | 70                     |
 
 7 alone (green ended, no yellow) leaves the state unknown. 173, the unit's flash status: flashing, or with 2 unknown
 until the next event. Stamps are floored to a tenth of a second.
@@ -36,6 +36,7 @@ CODES = {
     "phase": {1: GREEN, 7: UNKNOWN, 8: AMBER, 9: RED, 10: RED, 11: RED, 12: RED},
     "overlap": {61: GREEN, 62: GREEN, 63: AMBER, 64: RED, 65: RED, 66: DARK},
     "pedestrian": {21: GREEN, 22: AMBER, 23: RED, 24: DARK},
+    "pedestrian_overlap": {67: GREEN, 68: AMBER, 69: RED, 70: DARK},
 }
 FLASH, NO_FLASH = 173, 2
 COLUMNS = ("TimeStamp", "DeviceId", "EventId", "Parameter")

@@ -30,7 +30,10 @@ from vision.errors import InputError
 from vision.scene import Scene
 from vision.site import Signal
 from vision.track.hires_log import SignalLog, read_hires_log
-from vision.track.signal_offset import Change, Offset, clock_offset
+from vision.track.signal_offset import OFFSET_BAD_S, OFFSET_MAX_S, Change, Offset, clock_offset
+
+#: So many changes of the lamps are compared while a stream runs: two or three cycles.
+LATEST = 12
 
 #: Spellings of a state in a log; the letters are those of Eclipse SUMO (Documentation, "Traffic Lights").
 SPELLINGS = {name: code for code, name in enumerate(SIGNAL_STATES)} | {
@@ -108,6 +111,7 @@ class Signals:
         self.forget()
         self.rows["sd_s"] = scene.signal_sd_s
         self._memory["clock_sd_s"] = self._memory["change_sd_s"] = scene.signal_sd_s
+        self._memory["latency_sd_s"] = [source.latency_sd_s for source in scene.signal_sources]
         self._memory["present"] = scene.lamp_boxes[:, :, 0] >= 0
         self._torn = False
         self._logs = [
@@ -119,9 +123,12 @@ class Signals:
         self._seen: dict[int, list[Change]] = {
             k: [] for k, log in enumerate(self._logs) if log is not None and self._memory["present"][k].any()
         }
+        #: Logs that are too far off the picture: since when (s) they are not gone by.
+        self._off: dict[int, float] = {}
         for row, log in zip(self.rows, self._logs, strict=True):
             if log is not None:
                 row["sd_s"] = math.hypot(row["sd_s"], log.sd_s)
+        self._sd_s = self.rows["sd_s"].copy()
 
     def forget(self) -> None:
         """Know nothing of the states until they are seen again; how bright the lamps are is still known."""
@@ -152,12 +159,37 @@ class Signals:
             row = self._beside[index]
             if not self._torn and signal_step(row, self._memory[index], lamps[index], time_s):
                 changes.append((float(row["since_s"]), int(row["state"])))
+                self._compare_clocks(index, time_s)
         for index, log in enumerate(self._logs):
             if log is None:
                 signal_step(self.rows[index], self._memory[index], lamps[index], time_s)
+            elif index in self._off and not self._torn:
+                self._withhold(index)
             elif not self._torn:
                 _from_log(self.rows[index], log, time_s)
         return self.rows
+
+    def _compare_clocks(self, index: int, time_s: float) -> None:
+        """Hold a log against its lamps' latest changes: what it is off is part of its error, too much ends trust."""
+        log, seen = self._logs[index], self._seen[index][1:][-LATEST:]
+        if log is None or not seen:
+            return
+        low, high = (bisect_right(log.times, at) for at in (seen[0][0] - OFFSET_MAX_S, seen[-1][0] + OFFSET_MAX_S))
+        found = clock_offset(list(zip(log.times[low:high], log.states[low:high], strict=True)), seen)
+        if found is None:
+            return
+        self.rows[index]["sd_s"] = math.hypot(float(self._sd_s[index]), found.offset_s)
+        if abs(found.offset_s) > OFFSET_BAD_S:
+            self._off.setdefault(index, time_s)
+        elif self._off.pop(index, None) is not None:
+            self.rows[index]["reason"] = NO_REASON
+
+    def _withhold(self, index: int) -> None:
+        """Tell nothing of a signal whose log is not in time with the picture, nor of what it told before."""
+        row = self.rows[index]
+        row["state"] = row["prev_state"] = UNKNOWN
+        row["since_s"], row["reason"] = self._off[index], SIGNAL_CLOCK
+        row["prev_since_s"] = row["red_since_s"] = -math.inf
 
 
 def _compare(log: SignalLog, seen: list[Change]) -> Offset | None:

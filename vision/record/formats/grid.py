@@ -60,6 +60,18 @@ class Grid:
             )
         return found
 
+    def signal_suspended_s(self) -> list[float]:
+        """Return for how long of each interval the log of a signal was not gone by, by the accounts that end in it."""
+        found = np.zeros(len(self))
+        for part in self.request.of_type("coverage"):
+            if "signal_suspended_s" not in (part.rows.dtype.names or ()):  # a run of an older version
+                continue
+            begin_s = part.rows["time_s"] - part.rows["interval_s"]
+            span_s = np.maximum(part.rows["interval_s"].astype(np.float64), 1e-9)
+            shared = self.overlap_s(begin_s, part.rows["time_s"])
+            found += (shared * (part.rows["signal_suspended_s"] / span_s)[:, None]).sum(axis=0)
+        return [float(one) for one in found]
+
     def instant(self, time_s: float) -> datetime | None:
         """Return the instant of a stream second, None where the run has no date."""
         if not self.dated:
