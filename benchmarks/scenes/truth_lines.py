@@ -68,8 +68,8 @@ def without_hidden(truth: Truth, plan: Plan, seen: Seen, noise: Noise, fps: floa
     Nobody could see a passage of who was in view, and hidden by no more than the detector bears, for less than `SEEN_S`
     of the `AROUND_S` before it, or of those after it: counts, both passages of a turn, the entry of an offence; on a
     crosswalk for less than `SEEN_SHARE` of those before. Nor could anybody tell how who was hidden for longer than
-    `SEEN_S` at a stretch did what the table `decisive` has (rule, track_id, time_s, from_s, to_s, and whether `through`:
-    all of it decides, not its two ends alone).
+    `SEEN_S` at a stretch did what the table `decisive` has (rule, track_id, time_s, from_s, to_s, and whether all of
+    it decides, `through`, not its two ends alone).
     """
     walks = {str(rule["name"]) for rule in plan.rules if rule["type"] == "crosswalk"}
     counts = {str(rule["name"]) for rule in plan.rules if rule["type"] == "line_count"}
