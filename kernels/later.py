@@ -90,7 +90,7 @@ def later_next(later):
 
 @kernel
 def later_fit(later, frame, slot, row):
-    """Put a row where a quadratic through the middles seen around it is, with its velocity; NaN where that cannot be."""
+    """Put a row where a quadratic through the middles seen around it is, with its velocity; NaN where none can be."""
     own = later["rows"][frame % KEEP, slot]
     x0 = 0.5 * (float(own["front_x_m"]) + own["rear_x_m"])
     y0 = 0.5 * (float(own["front_y_m"]) + own["rear_y_m"])
