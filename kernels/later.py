@@ -12,6 +12,7 @@ import numpy as np
 
 from kernels._jit import kernel
 from kernels.records import CLOCK, ENDED, MAX_TRACKS, TRACK
+from kernels.track import SPEED_MAX_MPS
 
 #: So much before and after (s) is fitted, and two sightings on either side, where they are not further away than
 #: APART_S.
@@ -89,7 +90,7 @@ def later_next(later):
 
 @kernel
 def later_fit(later, frame, slot, row):
-    """Put a row where a quadratic through the middles seen around it is, with its velocity; NaN for too few of them."""
+    """Put a row where a quadratic through the middles seen around it is, with its velocity; NaN where none can be."""
     own = later["rows"][frame % KEEP, slot]
     x0 = 0.5 * (float(own["front_x_m"]) + own["rear_x_m"])
     y0 = 0.5 * (float(own["front_y_m"]) + own["rear_y_m"])
@@ -122,9 +123,13 @@ def later_fit(later, frame, slot, row):
     # Cramer's rule on the normal equations of place and velocity.
     a, b, c = t2 * t4 - t3 * t3, t1 * t4 - t2 * t3, t1 * t3 - t2 * t2
     d, e, f = one * t4 - t2 * t2, one * t3 - t1 * t2, one * a - t1 * b + t2 * c
+    if not f > 0.0:
+        return
+    vx, vy = (d * xt - b * x - e * xtt) / f, (d * yt - b * y - e * ytt) / f
+    if not math.hypot(vx, vy) <= SPEED_MAX_MPS:
+        return
     dx, dy = (a * x - b * xt + c * xtt) / f, (a * y - b * yt + c * ytt) / f
-    row["vx_mps"], row["vy_mps"] = (d * xt - b * x - e * xtt) / f, (d * yt - b * y - e * ytt) / f
-    row["speed_mps"] = math.hypot(row["vx_mps"], row["vy_mps"])
+    row["vx_mps"], row["vy_mps"], row["speed_mps"] = vx, vy, math.hypot(vx, vy)
     row["foot_x_m"] += dx
     row["front_x_m"] += dx
     row["rear_x_m"] += dx

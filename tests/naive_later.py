@@ -68,6 +68,8 @@ def later_fit(later, frame, slot):
         return row
     points = [points[0], *sides[0], *sides[1]]
     place, speed, _ = np.polynomial.polynomial.polyfit([t for t, _ in points], [at for _, at in points], 2)
+    if np.hypot(*speed) > 70.0:
+        return row
     shift = place - middle(row)
     row["vx_mps"], row["vy_mps"], row["speed_mps"] = *speed, np.hypot(*speed)
     for end in ("foot", "front", "rear"):
