@@ -15,7 +15,6 @@ from kernels import lamps as kernel
 from kernels.records import LAMP, SIGNAL, SIGNAL_STATES
 from kernels.signals import state_at
 from vision.errors import InputError
-from vision.site import Signal
 from vision.track.signal import Signals, read_signal_log
 
 NO_LAMPS = np.zeros((1, 3), LAMP)
@@ -319,14 +318,6 @@ def test_lamps_that_were_never_lit_are_not_known_to_be_dark():
     rng = np.random.default_rng(7)
     told = watch((t, pixels("dark", rng)) for t in np.arange(0, 20, 0.04))
     assert [SIGNAL_STATES[row["state"]] for _, row in told] == ["unknown"]
-
-
-def test_the_picture_s_latency_is_part_of_the_deviation():
-    rng = np.random.default_rng(15)
-    sources = (Signal(source="vision", latency_sd_s=0.05),)
-    frames = ((t, pixels("green" if t < 2 else "amber", rng)) for t in np.arange(0, 4, 0.04))
-    row = watch(frames, signal_sources=sources)[-1][1]
-    assert row["sd_s"] == pytest.approx(math.hypot(0.05, 0.04 / math.sqrt(12)), rel=1e-3)
 
 
 def test_lamps_that_fail_and_come_back():

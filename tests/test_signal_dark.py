@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from test_signal import CYCLE, SHOWN, pixels, shown_at, watch
 
 from kernels.records import LAMP, SIGNAL_STATES
+from vision.site import Signal
 
 pytestmark = pytest.mark.kernels
 
@@ -41,3 +44,11 @@ def test_a_signal_that_is_off_at_night_cannot_be_told_from_a_black_picture_but_f
     flash, _ = shown_at([("amber", 0.5), ("dark", 0.5)])
     frames = [(t, night("red" if t < 10 else flash(t))) for t in np.arange(0, 30, 0.1)]
     assert SIGNAL_STATES[watch(frames)[-1][1]["state"]] == "flashing"
+
+
+def test_the_picture_s_latency_is_part_of_the_deviation():
+    rng = np.random.default_rng(15)
+    sources = (Signal(source="vision", latency_sd_s=0.05),)
+    frames = ((t, pixels("green" if t < 2 else "amber", rng)) for t in np.arange(0, 4, 0.04))
+    row = watch(frames, signal_sources=sources)[-1][1]
+    assert row["sd_s"] == pytest.approx(math.hypot(0.05, 0.04 / math.sqrt(12)), rel=1e-3)
