@@ -64,6 +64,13 @@ def impact_add(scene, users, time_s, place, **more):
     )
 
 
+def impacts_see(impacts, user):
+    """Whoever is seen is seen now, for each impact that it has a part in."""
+    for one in impacts:
+        if user.id in one["ids"]:
+            one["seen"][user.id] = user.time_s
+
+
 def stand_step(stands, user):
     """It stands until it is more than a metre from where it came to stand."""
     place = (user.rect["x_m"], user.rect["y_m"])
@@ -88,9 +95,7 @@ def impacts_step(scene, clock, s):
             scene.world.open.remove(one)
     for user in scene.world.here:
         stand_step(scene.stands, user)
-        for one in scene.impacts:
-            if user.id in one["ids"]:
-                one["seen"][user.id] = user.time_s
+        impacts_see(scene.impacts, user)
         turned, before, passed = way_turned(scene.ways.setdefault(user.id, []), user)
         hard = passed > 0 and before * math.radians(turned) / passed >= 8.0
         if hard and turned >= s["turn_deg"] and before >= s["turn_speed_mps"]:

@@ -69,6 +69,19 @@ class Lamps:
     blinks: int = 0
 
 
+def lamps_black(memory, lamps):
+    """No lamp that is there is brighter than black."""
+    return not any(memory.present[k] and lamps[k]["y"] > 24 for k in range(3))
+
+
+def dark_sure(memory, lamps, levels, alike):
+    """All are as they were when they were off, none is overexposed, and one that was lit stood out twice enough."""
+    known = [memory.lit[k] - memory.dark[k] for k in memory.seen if k in levels]
+    as_before = all(abs(level - memory.dark[k]) <= lamps_module.CONTRAST for k, level in levels.items())
+    glare = any(lamps[k]["y"] > 235 for k in levels)
+    return alike and as_before and not glare and max(known, default=0) >= 48
+
+
 def lamps_lit(memory, lamps, dt_s):
     """The lamps that outshine the others and themselves: in the upper half of the frame's span and of their own.
 
@@ -80,10 +93,7 @@ def lamps_lit(memory, lamps, dt_s):
         memory.dark = dict.fromkeys(levels, low)
         memory.lit = dict.fromkeys(levels, max(high, low + lamps_module.CONTRAST))
     alike = high - low <= lamps_module.CONTRAST
-    known = [memory.lit[k] - memory.dark[k] for k in memory.seen if k in levels]
-    as_before = all(abs(level - memory.dark[k]) <= lamps_module.CONTRAST for k, level in levels.items())
-    glare = any(lamps[k]["y"] > 235 for k in levels)
-    off = alike and as_before and not glare and max(known, default=0) >= 48
+    off = dark_sure(memory, lamps, levels, alike)
     share = min(dt_s / lamps_module.LEVEL_S, 1.0)
     lit = set()
     for k, level in levels.items():
@@ -133,8 +143,7 @@ def signal_step(memory, lamps, time_s):
         if memory.told[-1][0] != "unknown":
             signal_change(memory, "unknown", last_s, 0.0)
     state = lamp_state(lamps_lit(memory, lamps, dt_s))
-    black = all(lamps[k]["y"] <= 24 for k in range(3) if memory.present[k])
-    lasting = "unknown" if state == "dark" and black else state
+    lasting = "unknown" if state == "dark" and lamps_black(memory, lamps) else state
     shown, shown_s, shown_sd = memory.raw[-1] if memory.raw else ("unknown", math.nan, 0.0)
     memory.frames.append((time_s, state, dt_s))
     if state == shown:

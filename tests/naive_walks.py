@@ -22,6 +22,11 @@ def foot_between(a, b, part):
     return tuple(one + part * (other - one) for one, other in zip(a, b, strict=True))
 
 
+def foot_at(track):
+    """The place of a row."""
+    return tuple(float(track[name]) for name in ("time_s", "foot_x_px", "foot_y_px", "foot_x_m", "foot_y_m"))
+
+
 def side_of(line, place):
     """+1 or -1."""
     return 1 if line_offset(line, place[1], place[2]) > 0 else -1
@@ -62,7 +67,7 @@ def near_entry(walk, now):
 
 def walk_step(user, zone, line, waits, track):
     """One more row; return the walk that it ends (over or back), or None."""
-    now = tuple(float(track[name]) for name in ("time_s", "foot_x_px", "foot_y_px", "foot_x_m", "foot_y_m"))
+    now = foot_at(track)
     walk = user.walk
     if track["flags"] & ENDED:
         if walk is None:
@@ -105,7 +110,7 @@ def walk_step(user, zone, line, waits, track):
     return None
 
 
-def over(line, walk):
+def walk_over(walk, line):
     """It left on another side than it came from; lost on it means nothing but at the picture's edge.
 
     First seen on it, it must have gone 0.6 of its heights.
@@ -145,7 +150,7 @@ def crosswalk_step(tracks, clock, signals, settings, users):
             walk.reason = int(clock["suspended"])
         if user.walk and user.walk.state is None and user.walk.seen and s["signal"] >= 0:
             user.walk.state = int(state_at(signals[int(s["signal"])], user.walk.entry[0])[0])
-        if not ended or not over(s["line"], walk):
+        if not ended or not walk_over(walk, s["line"]):
             continue
         if not int(s["classes"]) >> int(track["class_id"]) & 1:
             continue

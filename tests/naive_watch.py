@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from kernels.records import REASONS
+
 
 @dataclass
 class Watch:
@@ -67,6 +69,11 @@ def watch_pass(watch, until_s):
     """One more piece, from where the last one ended."""
     start = watch.pieces[-1][1] if watch.pieces else watch.bounds[0]
     watch.pieces.append((start, until_s, len(watch.frames) - 1))
+
+
+def clock_off(signals):
+    """Is there a signal whose state is unknown for its clock?"""
+    return "signal_clock" in [REASONS[row["reason"]] for row in signals]
 
 
 def coverage_step(memory, time_s, dt_s, suspended, last, interval_s, off=False):

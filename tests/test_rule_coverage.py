@@ -98,7 +98,7 @@ def test_random_streams_like_the_twin(seed):
         suspended = int(rng.integers(1, 8)) if rng.random() < 0.1 else 0
         off = bool(rng.random() < 0.3)
         found = rule(NOBODY, logged(off), at(time_s, dt_s, suspended, last))
-        expected = naive.coverage_step(memory, time_s, dt_s, suspended, last, interval_s, off)
+        expected = naive.coverage_step(memory, time_s, dt_s, suspended, last, interval_s, naive.clock_off(logged(off)))
         assert len(found) == len(expected)
         for event, twin in zip(found, expected, strict=True):
             assert [float(event[name]) for name in (*FIELDS, "signal_suspended_s")] == pytest.approx(twin, abs=1e-3)
