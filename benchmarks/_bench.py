@@ -92,7 +92,7 @@ def ratio(slow: Timing, fast: Timing) -> float:
 def microseconds(timing: Timing, note: str = "") -> Figure:
     """Return a timing as a figure in us."""
     low, high = min(timing.rounds_us), max(timing.rounds_us)
-    spread = f"{low:.3g} to {high:.3g}"
+    spread = f"{number(low)} to {number(high)}"
     return Figure(timing.us, "us", timing.calls, f"{note}; {spread}" if note else spread)
 
 

@@ -29,6 +29,7 @@ def table(kept: dict[str, dict[str, Any]]) -> str:
             figure = Figure(**given)
             if figure.target:
                 value = f"{number(figure.value)} {figure.unit}" if figure.value is not None else "not measured"
+                value += f" ({figure.note})" if figure.note else ""
                 lines.append(f"| {name} | {label} | {value} | {figure.target} | {verdict(figure)} |")
     return "\n".join(lines)
 

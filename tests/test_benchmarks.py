@@ -104,9 +104,10 @@ def test_a_readme_without_the_marks_is_refused() -> None:
 
 
 def test_the_table_says_what_was_missed() -> None:
-    figures = {"a / b": asdict(judge(Figure(1234.5, "x", 3), {"at_least": 2000})), "a": asdict(Figure(1.0, "us", 3))}
+    judged = judge(Figure(1234.5, "x", 3, "recorded"), {"at_least": 2000})
+    figures = {"a / b": asdict(judged), "a": asdict(Figure(1.0, "us", 3))}
     result = {"date": "2026-01-02", "machine": {"cpu": "C", "cores": 2}, "figures": figures}
-    assert _table.table({"q": result}).splitlines()[2:] == ["| q | a / b | 1,234 x | >= 2000 | FAIL |"]
+    assert _table.table({"q": result}).splitlines()[2:] == ["| q | a / b | 1,234 x (recorded) | >= 2000 | FAIL |"]
     assert _table.origin({"q": result}) == "Measured 2026-01-02 on 2 cores of C."
 
 
