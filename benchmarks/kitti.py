@@ -100,7 +100,7 @@ def run() -> dict[str, Any]:
                     show(drives[0].rate_hz, line, figures)
                     table[f"{line} {drives[0].rate_hz:.0f} Hz"] = figures
             figures = score(folder, drives, "known", known_boxes(run_ours), OURS)
-            show(drives[0].rate_hz, "ours, true ids alone", figures)
+            show(drives[0].rate_hz, "ours, true ids, on cars", figures)
             table[f"Gantry's boxes with true ids {drives[0].rate_hz:.0f} Hz"] = figures
             for least in (0.1, 0.5):
                 figures = score(folder, drives, "ceiling", ceiling, {"least": least})

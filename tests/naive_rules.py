@@ -221,6 +221,23 @@ def end_before(past, track, line, anchor):
     return seen_row(list(past), track, line, anchor, 0.0, 0.0).before
 
 
+def sample_add(samples, time_s, offset_px):
+    """One offset more."""
+    return [*samples, (time_s, offset_px)]
+
+
+def fit_add(near, passed_s, time_s, offset_px):
+    """One offset more of those near a passage, in units of FIT_S since it."""
+    if abs(time_s - passed_s) > FIT_S:
+        return near
+    return [*near, ((time_s - passed_s) / FIT_S, offset_px)]
+
+
+def fit_begin(samples, passed_s):
+    """All offsets near a passage."""
+    return [one for time_s, offset_px in samples for one in fit_add([], passed_s, time_s, offset_px)]
+
+
 def passage_s(samples, time_s):
     """The zero of a parabola (numpy's fit) through the offsets near the passage, if it lies near it too."""
     near = [(t - time_s, offset) for t, offset in samples if abs(t - time_s) <= FIT_S]
@@ -237,8 +254,8 @@ def offsets_of(past):
     for row in past:
         if not row.flags & ENDED and row.before[1] == row.before[1]:
             if not samples:
-                samples.append((row.before[0], row.offset_before))
-            samples.append((row.time_s, row.offset))
+                samples = sample_add(samples, row.before[0], row.offset_before)
+            samples = sample_add(samples, row.time_s, row.offset)
     return samples
 
 

@@ -96,6 +96,25 @@ def test_any_course_on_a_line_like_its_twin(offsets, settle_s, at_edge):
     assert ways(rows, rule=rule) == [(twin.way, pytest.approx(twin.time_s)) for twin in twins]
 
 
+def test_the_sums_of_a_fit_like_their_twins():
+    rng = np.random.default_rng(6)
+    for _ in range(50):
+        state, samples = np.zeros(1, kernel.CROSSING)[0], []
+        state["time_s"] = 1.0
+        for time_s in np.cumsum(rng.uniform(0.02, 0.15, 30)):
+            offset = rng.normal()
+            kernel.sample_add(state, time_s, offset)
+            samples = naive.sample_add(samples, time_s, offset)
+        kernel.fit_begin(state)
+        near = naive.fit_begin(samples, 1.0)
+        for time_s in (1.2, 1.4):
+            kernel.fit_add(state, time_s, 3.0)
+            near = naive.fit_add(near, 1.0, time_s, 3.0)
+        sums = [sum(t**k for t, _ in near) for k in range(5)] + [sum(o * t**k for t, o in near) for k in range(3)]
+        assert list(state["fit"]) == pytest.approx(sums)
+        assert kernel.passage_s(state) == pytest.approx(naive.passage_s([*samples, (1.2, 3.0), (1.4, 3.0)], 1.0))
+
+
 def test_points_and_lines_like_their_twins():
     rng = np.random.default_rng(4)
     inside = 0
