@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.accuracy.figures import Figure, most, share
+from benchmarks.accuracy.figures import Figure, most, plain, share
 from benchmarks.accuracy.runs import TAIL_S, Run, run_scene, scored
 from benchmarks.accuracy.score import Score
 from benchmarks.scenes.junction import Knobs, make
@@ -105,6 +105,8 @@ def _counts_noisy(runs: Sequence[Run]) -> list[Figure]:
     )
     out.append(share("movements, noisy: precision", moves.precision, 0.95))
     out.append(share("movements, noisy: recall", moves.recall, 0.95))
+    hidden = sum(event.rule == "movements" for one in runs for event in one.unsure)
+    out.append(plain("movements: hidden, so left out", hidden, hidden + moves.recall.n, digits=0))
     return out
 
 
