@@ -286,14 +286,15 @@ def test_a_standing_vehicle_stands_and_keeps_its_heading():
 
 
 def test_who_stands_for_a_minute_stays_as_long_as_it_was():
-    """Towards the camera, 2.5 % of jitter: in a minute of standing its length changes by 0.6 m or a fifth at most."""
+    """Towards the camera, 2.5 % of jitter: in a minute of standing its length changes by 0.6 m or a fifth at most, and its
+    front is within half a metre, of a bus within a twentieth of it."""
     for seed, size in enumerate([(4.5, 1.8, 1.5), (3.9, 1.7, 1.45), (11.0, 2.5, 3.1)]):
         kind = "bus" if size[0] > 10 else "car"
         one = drive(kind, size, (1.0, 60.0), -math.pi / 2, 10.0, [(1.5, 0.0), (4.0, -2.5), (60.0, 0.0)])
         rows, _ = watch(pinhole(), one, Jitter(np.random.default_rng(seed)), fps=10.0)
         lengths = (rows["rear_y_m"] - rows["front_y_m"])[rows["time_s"] > 6.0]
         assert np.ptp(lengths) < max(0.6, 0.2 * size[0]), (lengths.min(), lengths.max())
-        assert np.abs(rows["front_y_m"][-100:] - one.front(60.0)[1]).max() < 0.5
+        assert np.abs(rows["front_y_m"][-100:] - one.front(60.0)[1]).max() < max(0.5, 0.05 * size[0])
 
 
 def test_exact_boxes_tell_a_long_approach_how_long_a_car_is():
@@ -304,6 +305,7 @@ def test_exact_boxes_tell_a_long_approach_how_long_a_car_is():
 
 
 def test_a_course_far_off_its_boxes_ends_however_noisy_they_seem():
+    camera = as_camera(pinhole())
     settings = Tracker(WIDTH_PX, HEIGHT_PX, to_road(pinhole()), {}, 0.01).settings[0]
     for share, phase in ((0.2, course.CUBOID), (0.35, course.NONE)):
         ours, twin = some_course(np.random.default_rng(6))
@@ -312,10 +314,10 @@ def test_a_course_far_off_its_boxes_ends_however_noisy_they_seem():
         ours["square"], ours["product"] = 100.0, 90.0
         for _ in range(coursebox.STRIKES):
             if ours["phase"] == course.CUBOID:
-                assert coursebox.course_look(ours, pinhole())
+                assert coursebox.course_look(ours, camera)
                 box = np.array(ours["outline"]["edge"])
                 box[1::2] += share * (box[3] - box[1])
-                coursebox.course_measure(ours, pinhole(), box, 1.0, settings)
+                coursebox.course_measure(ours, camera, box, 1.0, settings)
         assert ours["phase"] == phase
 
 

@@ -49,7 +49,7 @@ def test_headings_ways_and_leaps_like_their_twins(ground):
     assert 10 < sum(leaps) < len(leaps) / 2
 
 
-@pytest.mark.parametrize(("seed", "ground"), [(2, True), (3, False)])
+@pytest.mark.parametrize(("seed", "ground"), [(14, True), (3, False)])
 def test_turning_step_like_its_twin(seed, ground):
     states, pasts, seen = {}, {}, []
     for _, tracks, _ in random_road_rows(np.random.default_rng(seed), 300, ground, 60.0):
