@@ -16,7 +16,7 @@ from kernels.rule import Rule
 from kernels.rules import REGISTRY
 from vision.clock import StreamClock
 from vision.scene import Scene, build_scene
-from vision.site import Approach, Camera, Ground, Line, Signal, Zone
+from vision.site import Approach, Camera, Ground, Lamps, Line, Signal, Zone
 from vision.track.lane import Lane
 
 TICK = Fraction(1, 90_000)
@@ -26,6 +26,9 @@ WIDTH_PX, HEIGHT_PX = 640, 360
 #: No road user is faster (250 km/h), no two are closer to a hit than at once.
 SPEED_MAX_MPS = 70.0
 
+#: How wide and high a box is that a road user of each class has seen from ahead and above.
+SIZES_M = ((1.9, 2.2), (2.6, 5.0), (2.5, 4.2), (1.0, 2.0), (0.9, 1.9), (0.7, 1.8))
+LAMPS_PX = Lamps(red=(600, 10, 606, 16), amber=(600, 18, 606, 24), green=(600, 26, 606, 32))
 #: Rules that need a lane or a zone.
 ONE_OF = ("section", "queue")
 
@@ -70,7 +73,7 @@ def scene() -> Scene:
         approaches={"a": Approach(flow_px=((320.0, 40.0), (320.0, 340.0)), lanes={"a": lane})},
         lines={"a": Line(ends_px=((100.0, 200.0), (540.0, 200.0)), approach="a")},
         zones={"a": Zone(points_px=((150.0, 120.0), (490.0, 120.0), (560.0, 300.0), (80.0, 300.0)))},
-        signals={"a": Signal(source="vision")},
+        signals={"a": Signal(source="vision", lamp_px=LAMPS_PX)},
     )
     return build_scene("one", camera, WIDTH_PX, HEIGHT_PX)
 
@@ -100,13 +103,24 @@ def boxes(seed: int, at_s: float) -> list[tuple[tuple[float, ...], float, int]]:
     at.append((120 + 60 * at_s, 240.0, CLASSES.index("person")))
     at += [(330.0, 60 + 70 * at_s, 0), (330.0, 30 + 70 * at_s, 0)]
     at.append((270.0, min(60 + 90 * at_s, 260.0), 0))
-    at.append((380.0, 60 + 90 * at_s if at_s < 2.0 else 240.0 - 90 * (at_s - 2.0), 0))
+    at.append((*turns_back(at_s), 0))
     found = []
     for x, y, class_id in at:
-        size = 12 + y / 6
-        if 30 < y < 340 and 10 < x < 630:
-            found.append(((x - size, y - size, x + size, y), 0.9, class_id))
+        # As large as such a one is there: 10 m are 60 px at the far end of the ground, 520 px at the near one.
+        px_per_m = 6.0 + (y - 60.0) * 46.0 / 280.0
+        width_m, height_m = SIZES_M[class_id]
+        half, high = 0.5 * px_per_m * width_m, px_per_m * height_m
+        if 45 < y < 340 and 10 < x < 630:
+            found.append(((x - half, y - high, x + half, y), 0.9, class_id))
     return found
+
+
+def turns_back(at_s: float) -> tuple[float, float]:
+    """Return where one is that comes down the road, turns in a half circle and goes back up."""
+    if at_s < 2.0:
+        return 430.0, 60.0 + 90.0 * at_s
+    turned = min((at_s - 2.0) / 2.0, 1.0) * np.pi
+    return 370.0 + 60.0 * np.cos(turned), 240.0 + 40.0 * np.sin(turned) - 90.0 * max(at_s - 4.0, 0.0)
 
 
 def follow(steps: list[int | None], seed: int, first_pts: int) -> tuple[list, dict[int, list[float]]]:

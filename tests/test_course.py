@@ -286,8 +286,10 @@ def test_a_standing_vehicle_stands_and_keeps_its_heading():
 
 
 def test_who_stands_for_a_minute_stays_as_long_as_it_was():
-    """Towards the camera, 2.5 % of jitter: in a minute of standing its length changes by 0.6 m or a fifth at most, and its
-    front is within half a metre, of a bus within a twentieth of it."""
+    """Towards the camera, 2.5 % of jitter: in a minute of standing its length changes by 0.6 m or a fifth at most.
+
+    Its front is within half a metre, that of a bus within a twentieth of its length.
+    """
     for seed, size in enumerate([(4.5, 1.8, 1.5), (3.9, 1.7, 1.45), (11.0, 2.5, 3.1)]):
         kind = "bus" if size[0] > 10 else "car"
         one = drive(kind, size, (1.0, 60.0), -math.pi / 2, 10.0, [(1.5, 0.0), (4.0, -2.5), (60.0, 0.0)])

@@ -14,7 +14,7 @@ from traffic import line_row
 
 from kernels import crossing as kernel
 from kernels.records import AT_EDGE, DIRECTIONS, MAX_TRACKS, RELINKED
-from vision.ground import transform
+from vision.ground import fit_ground, transform
 from vision.scene import _fill_road
 
 LINE = line_row(0, 100, 200, 100)
@@ -38,6 +38,8 @@ def up_and_down(y: list[float], step_s: float = 0.05, **more) -> list[np.ndarray
 
 #: A road on which 20 px are about a metre, further away more.
 WARP = np.array([[0.05, 0.0, 0.0], [0.0, 0.06, 0.0], [0.0, -0.001, 1.0]])
+_CORNERS = np.array([[10.0, 10.0], [190.0, 10.0], [190.0, 190.0], [10.0, 190.0]])
+GROUND = fit_ground(_CORNERS, transform(WARP, _CORNERS))
 
 
 def on_road(row: np.ndarray, number: int) -> None:
@@ -63,7 +65,7 @@ def test_crossing_step_like_its_twin(seed, anchor):
         way = np.array([math.cos(turned), math.sin(turned)]) * 30
         line = line_row(100 - way[0], 100 - way[1], 100 + way[0], 100 + way[1], (-way[1], way[0]))
         if turn % 2:
-            _fill_road(line, WARP)
+            _fill_road(line, GROUND)
         rule = float(rng.choice([0.0, 0.1, 0.3])), float(rng.uniform(0, 4)), float(rng.uniform(0, 0.1))
         for _, rows in random_rows(rng, 250):
             for row in rows:
@@ -268,7 +270,7 @@ def test_the_way_back_counts_only_from_well_away():
 def test_a_front_in_metres_is_timed_in_metres():
     """10 m/s away from the camera: the picture's steps grow shorter, the road's do not."""
     line = line_row(0, 100, 200, 100, (0, -1))
-    _fill_road(line, WARP)
+    _fill_road(line, GROUND)
     (_, at_m), *_ = transform(WARP, np.array([[100.0, 100.0]]))
     rows = []
     for k in range(12):
