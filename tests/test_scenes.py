@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,32 @@ def truths_of(y_m: np.ndarray):
 )
 def test_truth_has_a_runner_where_one_was_made(at_s: float, events: list):
     assert truths_of(10.0 - 10.0 * (np.arange(200) / 10.0 - at_s))[0] == events
+
+
+@pytest.mark.parametrize(("trait", "theirs"), [("emergency", [1]), ("runner", [0])])
+def test_the_run_of_an_emergency_vehicle_is_a_run_and_the_table_says_that_it_is_theirs(trait: str, theirs: list[int]):
+    plan = junction.plan(junction.Knobs())
+    plan.lines = {"stop": STOP, "out": OUT}
+    made = course(10.0, ("van", south(40.0 - np.arange(60)), np.array([0.0, -1.0])), trait=trait)
+    truth = signal_truth(made, plan, RED_AT_2, "stop", [], ["out"])
+    assert [one.rule for one in truth.events] == ["red light"]
+    assert [row["emergency_run"] for row in truth.tables["entries"]] == theirs
+
+
+def test_an_emergency_vehicle_under_green_has_run_no_light():
+    plan = junction.plan(junction.Knobs())
+    plan.lines = {"stop": STOP, "out": OUT}
+    made = course(10.0, ("van", south(20.0 - np.arange(60)), np.array([0.0, -1.0])), trait="emergency")
+    truth = signal_truth(made, plan, RED_AT_2, "stop", [], ["out"])
+    assert [row["emergency_run"] for row in truth.tables["entries"]] == [0]
+
+
+def test_no_emergency_vehicle_drives_unless_asked_for():
+    knobs = junction.Knobs(seconds=300.0, runners=0.3, overruns=0.2)
+    assert "emergency" not in junction.demand(knobs).text()
+    some = junction.demand(replace(knobs, emergency=0.3))
+    assert 'id="van.emergency"' in some.text()
+    assert 'vClass="emergency"' in some.types["van.emergency"]
 
 
 def test_truth_has_no_runner_who_was_in_the_junction_before_the_red():
