@@ -14,10 +14,12 @@ import numpy as np
 from models.train.dataset import Cache, Planes, cut_planes
 from vision.evaluate.matching import overlaps
 
-HEIGHTS_PX = (24, 150)
+HEIGHTS_PX = (22, 110)
 MOST = 1500
 #: Of the box that the mask must and may fill: less is a lost outline, more is a box without one.
-FILLED = (0.45, 0.93)
+FILLED = (0.4, 0.96)
+#: Of the box's sides that the mask must reach over.
+REACH = 0.8
 CUTOUT = np.dtype([("offset", "i8"), ("width_px", "i4"), ("height_px", "i4"), ("class_id", "i4"), ("picture", "i4")])
 
 
@@ -110,7 +112,7 @@ def _cut(planes: Planes, box: np.ndarray) -> tuple[Planes, np.ndarray] | None:
     inner = (x1 - left, y1 - top, x2 - x1, y2 - y1)
     try:
         cv2.setRNGSeed(1)
-        cv2.grabCut(bgr, mask, inner, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_RECT)
+        cv2.grabCut(bgr, mask, inner, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_RECT)
     except cv2.error:  # one of the two has no pixel left
         return None
     own = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
@@ -120,11 +122,15 @@ def _cut(planes: Planes, box: np.ndarray) -> tuple[Planes, np.ndarray] | None:
     own = (parts == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
     own = cv2.morphologyEx(own, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     own = own[inner[1] : inner[1] + inner[3], inner[0] : inner[0] + inner[2]]
-    # A mask that does not reach the box's sides has lost a part of the vehicle.
+    # A mask that falls far short of the box's sides has lost a part of the vehicle.
     reach = [np.flatnonzero(own.any(axis)) for axis in (0, 1)]
-    fills = all(len(r) and r[-1] - r[0] + 1 >= 0.9 * n for r, n in zip(reach, own.shape[::-1], strict=True))
-    if not fills or not FILLED[0] <= own.mean() <= FILLED[1]:
+    if not all(len(r) and r[-1] - r[0] + 1 >= REACH * n for r, n in zip(reach, own.shape[::-1], strict=True)):
         return None
+    if not FILLED[0] <= own.mean() <= FILLED[1]:
+        return None
+    (a, b), (c, d) = ((r[0] // 2 * 2, r[-1] // 2 * 2 + 2) for r in reach)
+    own = own[c:d, a:b]
+    x1, y1, x2, y2 = x1 + a, y1 + c, x1 + b, y1 + d
     cover = cv2.GaussianBlur(own * 255, (3, 3), 0)
     cut = Planes(
         planes.y[y1:y2, x1:x2],

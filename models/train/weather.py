@@ -48,9 +48,7 @@ def expose(planes: Planes, rng: np.random.Generator) -> Planes:
     c, s = gain * np.cos(turn), gain * np.sin(turn)
     tint = rng.normal(0, 4, 2)
     u, v = planes.u, planes.v
-    new_u = cv2.addWeighted(u, c, v, -s, 128 * (1 - c + s) + tint[0]) if s < 0 else _mix(u, v, c, -s, tint[0])
-    new_v = _mix(v, u, c, s, tint[1])
-    return Planes(look_up(planes.y, y), new_u, new_v)
+    return Planes(look_up(planes.y, y), _mix(u, v, c, -s, tint[0]), _mix(v, u, c, s, tint[1]))
 
 
 def _mix(a: np.ndarray, b: np.ndarray, of_a: float, of_b: float, tint: float) -> np.ndarray:
