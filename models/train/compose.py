@@ -150,7 +150,7 @@ def cells(layout: int, width_px: int, height_px: int, rng: np.random.Generator) 
 
 
 def _eight(value: float) -> int:
-    return int(round(value / SQUARE_PX)) * SQUARE_PX
+    return round(value / SQUARE_PX) * SQUARE_PX
 
 
 def lay(
@@ -175,7 +175,7 @@ def lay(
     spare = room - drawn
     shift = rng.uniform(0, 1, 2) if not (alone and rest) else np.full(2, 0.5) + rng.uniform(-0.1, 0.1, 2)
     offset = spare * shift + drawn / 2 - matrix @ (size / 2)
-    level = min(LEVELS - 1, max(0, int(math.floor(-math.log2(scale) + 0.3))))
+    level = min(LEVELS - 1, max(0, math.floor(-math.log2(scale) + 0.3)))
     source = cache.planes(picture, level)
     shrunk = size / (one["width_px"][level], one["height_px"][level])
     for part, (plane, into) in enumerate(zip(source, planes, strict=True)):
@@ -200,9 +200,7 @@ def draw_turn(rng: np.random.Generator, fixed: bool) -> float:
     return math.radians(rng.normal(0, 3.5)) if pick > 0.8 else 0.0
 
 
-def draw_scale(
-    rng: np.random.Generator, fit: float, cover: float, boxes: np.ndarray, alone: bool, rest: bool
-) -> float:
+def draw_scale(rng: np.random.Generator, fit: float, cover: float, boxes: np.ndarray, alone: bool, rest: bool) -> float:
     """Return the scale of a picture whose whole fits at `fit` and which fills at `cover`."""
     if alone and rest:
         return fit * math.exp(rng.uniform(-0.15, 0.25))

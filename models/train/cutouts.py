@@ -65,7 +65,9 @@ def open_cutouts(cache: Cache, allowed: np.ndarray) -> Cutouts:
 
 def _cut_all(cache: Cache) -> None:
     rng = np.random.default_rng(11)
-    wanted = [(int(k), row) for k in np.flatnonzero(~cache.pictures["val"]) for row in _free_boxes(cache.labels(int(k)))]
+    wanted = [
+        (int(k), row) for k in np.flatnonzero(~cache.pictures["val"]) for row in _free_boxes(cache.labels(int(k)))
+    ]
     # Rare classes first, so that the many cars do not take all places.
     counts = np.bincount([int(row[4]) for _, row in wanted], minlength=8)
     order = sorted(range(len(wanted)), key=lambda k: (rng.random() * counts[int(wanted[k][1][4])], k))

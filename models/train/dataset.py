@@ -22,6 +22,8 @@ LEVELS = 3
 #: Cameras of these names are no single place: such pictures are told apart by nothing.
 NO_CAMERA = ("", "photo", "misc")
 VERSION = 4
+#: Pictures are kept at most so long: the larger network's width.
+LONG_PX = 640
 
 PICTURE = np.dtype(
     [
@@ -128,7 +130,9 @@ def prepare(pictures: Sequence[Picture], folder: Path, long_px: int, unlabelled:
             if bgr is None:
                 raise ValueError(f"{one.path}: no picture that OpenCV reads")
             for level, size in enumerate(level_sizes(bgr.shape[1], bgr.shape[0], long_px)):
-                small = bgr if (bgr.shape[1], bgr.shape[0]) == size else cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+                small = (
+                    bgr if (bgr.shape[1], bgr.shape[0]) == size else cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+                )
                 packed = cv2.cvtColor(small, cv2.COLOR_BGR2YUV_I420)
                 row["offset"][level], (row["width_px"][level], row["height_px"][level]) = at, size
                 file.write(packed.tobytes())
@@ -147,7 +151,7 @@ def prepare(pictures: Sequence[Picture], folder: Path, long_px: int, unlabelled:
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
-def open_cache(paths: Iterable[Path], root: Path, long_px: int = 512, unlabelled: Sequence[str] = ()) -> Cache:
+def open_cache(paths: Iterable[Path], root: Path, long_px: int = LONG_PX, unlabelled: Sequence[str] = ()) -> Cache:
     """Return the cache of some labelled sets (folders or COCO files), prepared under `root` where it is not yet."""
     pictures = [one for path in paths for one in _with_split(read_pictures(path))]
     key = hashlib.sha256(repr((VERSION, long_px, tuple(unlabelled))).encode())
@@ -163,6 +167,8 @@ def open_cache(paths: Iterable[Path], root: Path, long_px: int = 512, unlabelled
 
 def open_rendered(folder: Path) -> Cache:
     """Return the cache of a rendered set (`models.train.scenes`), prepared inside its folder where it is not yet."""
+    if (folder / "about.json").exists():  # unpacked as a cache
+        return Cache(folder)
     into = folder / "cache"
     if (into / "about.json").exists():
         return Cache(into)
@@ -176,7 +182,9 @@ def open_rendered(folder: Path) -> Cache:
             for level, (width, height) in enumerate(level_sizes(width_px, height_px, width_px)):
                 row["offset"][level], row["width_px"][level], row["height_px"][level] = at, width, height
                 for plane, part in zip(planes, (1, 2, 2), strict=True):
-                    file.write(cv2.resize(plane, (width // part, height // part), interpolation=cv2.INTER_AREA).tobytes())
+                    file.write(
+                        cv2.resize(plane, (width // part, height // part), interpolation=cv2.INTER_AREA).tobytes()
+                    )
                 at += width * height * 3 // 2
             own = own[own[:, 5] > 0]
             row["known"], row["first"], row["count"] = (1 << len(ROAD)) - 1, first, len(own)
@@ -236,11 +244,7 @@ def choose(
         for index in np.flatnonzero(taken)
         if int.from_bytes(hashlib.sha256(cache.names[index].encode()).digest()[:4]) < share * 2**32
     ]
-    both = {
-        name
-        for name in set(named[val]) & set(named[train])
-        if name.partition("/")[2] not in NO_CAMERA
-    }
+    both = {name for name in set(named[val]) & set(named[train]) if name.partition("/")[2] not in NO_CAMERA}
     if both:
         raise ValueError(f"cameras {', '.join(sorted(both))} would train and judge; name them with --hold-out")
     return Choice(np.array(train, np.int64), np.flatnonzero(val))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
@@ -38,7 +39,8 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--data", type=Path, nargs="+", required=True, help="folders with images/ and labels/ (YOLO), or COCO .json")
+    add("--data", type=Path, nargs="+", default=[], help="folders with images/ and labels/ (YOLO), or COCO .json")
+    add("--cache", type=Path, help="a prepared folder instead of --data (models.train.pack)")
     add("--size", choices=sorted(SIZES), default="nano")
     add("--out", type=Path, help="folder of this training; .train/SIZE without")
     add("--work", type=Path, default=Path(".train"), help="where prepared pictures lie")
@@ -67,6 +69,8 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(words)
     if sum(value is not None for value in (args.minutes, args.epochs, args.steps)) != 1:
         parser.error("give one of --minutes, --epochs, --steps")
+    if bool(args.data) == bool(args.cache):
+        parser.error("give one of --data, --cache")
     args.out = args.out or args.work / args.size
     return args
 
@@ -74,7 +78,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
 def gather(args: argparse.Namespace) -> tuple[Cache, Choice, Composer]:
     """Return the pictures, which of them train and judge, and what makes samples of them."""
     sizes = SIZES[args.size]
-    cache = open_cache(args.data, args.work, max(512, sizes.width_px), args.unlabelled)
+    cache = Cache(args.cache) if args.cache else open_cache(args.data, args.work, unlabelled=args.unlabelled)
     choice = choose(cache, args.share, args.sources, args.hold_out, args.without)
     if len(choice.train) == 0:
         raise SystemExit("no picture is left to train on")
@@ -84,7 +88,7 @@ def gather(args: argparse.Namespace) -> tuple[Cache, Choice, Composer]:
     members = [Member(cache, choice.train, 1.0 - RENDERED_PART * bool(args.rendered))]
     for folder in args.rendered:
         rendered = open_rendered(folder)
-        everything = torch.arange(len(rendered)).numpy()
+        everything = np.arange(len(rendered))
         members.append(Member(rendered, everything, RENDERED_PART / len(args.rendered)))
     return cache, choice, Composer(sizes, members, cutouts, args.seed)
 

@@ -199,7 +199,7 @@ def main() -> None:
     print(f"wrote {out}: {out.stat().st_size} bytes, {ms:.1f} ms a picture on one CPU thread")
     if not args.data:
         return
-    cache = open_cache(args.data, args.work, max(512, sizes.width_px))
+    cache = open_cache(args.data, args.work)
     choice = choose(cache)
     plain = ap50(out, sizes, cache, choice.val)
     print(f"AP50 of vehicles on {len(choice.val)} pictures: {plain:.4f}")

@@ -12,8 +12,7 @@ from kernels import boxes as kernel
 from models.train.compose import GREY, NEUTRAL
 from models.train.dataset import Cache
 from models.train.network import Detector, Exported, Sizes
-from vision.evaluate.detector import SCORE_MIN
-from vision.evaluate.pictures import Curve, Found, Marks, Truth, vehicle_marks
+from vision.evaluate.pictures import SCORE_MIN, Curve, Found, Marks, Truth, vehicle_marks
 from vision.frame import Detections, FitSpec, Placement, place
 
 #: As in the cards.

@@ -56,8 +56,7 @@ def batches(
         worker_init_fn=_one_thread,
         pin_memory=pinned,
     )
-    for planes, labels, known in loader:
-        yield planes, labels, known
+    yield from loader
 
 
 def _one_thread(worker: int) -> None:

@@ -1,9 +1,9 @@
 """A teacher's boxes for what nobody labelled: `python -m models.train.teacher --data DATA --out .train/teacher.npy`.
 
 The teacher (a card, YOLOX-nano unless told otherwise) runs once over the training pictures. Where it is sure of a road
-user that no label and no ignore box covers, its box becomes a label; where it is half sure, an ignore box. Dark pictures
-are left out: there it sees little and is wrong often; pictures that the training turns are taken as they stand, so it is
-never asked about views from straight above.
+user that no label and no ignore box covers, its box becomes a label; where it is half sure, an ignore box. Dark
+pictures are left out: there it sees little and is wrong often; pictures that the training turns are taken as they
+stand, so it is never asked about views from straight above.
 """
 
 from __future__ import annotations
@@ -69,13 +69,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--work", type=Path, default=Path(".train"))
-    parser.add_argument("--long-px", type=int, default=512, help="as the training's: 512, or the network's width")
     parser.add_argument("--card", default="yolox-nano")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="folders with the card's file")
     parser.add_argument("--limit", type=int, default=1 << 30)
     parser.add_argument("--out", type=Path, default=Path(".train/teacher.npy"))
     args = parser.parse_args()
-    cache = open_cache(args.data, args.work, args.long_px)
+    cache = open_cache(args.data, args.work)
     rows = teach(cache, args.data, args.card, args.models, args.limit)
     np.save(args.out, rows)
     said = np.unique(rows[:, 5], return_counts=True)

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import functools
 
-import av
 import cv2
 import numpy as np
 
 from models.train.dataset import Planes
+
+try:
+    import av
+except ModuleNotFoundError:  # a borrowed GPU machine may lack it: JPEG alone then
+    av = None
 
 #: Samples of noise made once: each use cuts a random piece.
 _BANK_PX = 1024
@@ -170,12 +174,12 @@ def coarse(planes: Planes, rng: np.random.Generator) -> Planes:
     ratio = rng.uniform(0.3, 0.85)
     way = int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST], p=[0.5, 0.4, 0.1]))
     small = [
-        cv2.resize(p, (max(2, round(p.shape[1] * ratio)), max(2, round(p.shape[0] * ratio))), interpolation=cv2.INTER_AREA)
+        cv2.resize(
+            p, (max(2, round(p.shape[1] * ratio)), max(2, round(p.shape[0] * ratio))), interpolation=cv2.INTER_AREA
+        )
         for p in planes
     ]
-    y, u, v = (
-        cv2.resize(s, (p.shape[1], p.shape[0]), interpolation=way) for s, p in zip(small, planes, strict=True)
-    )
+    y, u, v = (cv2.resize(s, (p.shape[1], p.shape[0]), interpolation=way) for s, p in zip(small, planes, strict=True))
     if rng.random() < 0.4:
         y = cv2.addWeighted(y, 1.6, cv2.GaussianBlur(y, (0, 0), 1.2), -0.6, 0)
     return Planes(y, u, v)
@@ -190,6 +194,8 @@ def jpeg(planes: Planes, rng: np.random.Generator) -> Planes:
 
 def h264(planes: Planes, rng: np.random.Generator) -> Planes:
     """Encode the picture twice, the first time a little shifted, at a high QP, and return the second, a P frame."""
+    if av is None:
+        return jpeg(planes, rng)
     height, width = planes.y.shape
     codec = av.CodecContext.create("libx264", "w")
     codec.width, codec.height, codec.pix_fmt, codec.framerate = width, height, "yuv420p", 25

@@ -39,7 +39,9 @@ def evaluate(
     ] = None,
     models: ModelsOpt = None,
     split: Annotated[str, typer.Option(help="Pictures: only of this split, such as val.")] = "",
-    source: Annotated[list[str] | None, typer.Option("--source", help="Pictures: SOURCE or SOURCE/CAMERA only.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--source", help="Pictures: SOURCE or SOURCE/CAMERA only.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=0, max=256, help="Pictures: CPU threads, 0 for all cores.")] = 0,
     within_s: Annotated[float, typer.Option(min=0.0, max=60.0, help="Events: how far apart a pair may be.")] = 1.0,
     by_track: Annotated[bool, typer.Option("--by-track", help="Events: only pairs of the same track_id.")] = False,
@@ -110,7 +112,11 @@ def _judge_models(
         rows += [{"model": one.card.name, **figure._asdict()} for figure in kept]
     marks = [vehicle_marks(*zip(*results, strict=True)) for results in pairs]
     gains = [
-        {"model": names[0], "against": name, **dict(zip(("ap50", "low", "high"), difference(marks[0], other), strict=True))}
+        {
+            "model": names[0],
+            "against": name,
+            **dict(zip(("ap50", "low", "high"), difference(marks[0], other), strict=True)),
+        }
         for name, other in zip(names[1:], marks[1:], strict=True)
     ]
     if machine:

@@ -16,11 +16,9 @@ from vision.detect.providers import choose
 from vision.detect.session import Detector
 from vision.errors import InputError
 from vision.evaluate.labels import DARK, Picture
-from vision.evaluate.pictures import Found, Truth
+from vision.evaluate.pictures import SCORE_MIN, Found, Truth
 from vision.frame import Detections
 
-#: Average precision looks at weak detections too, whatever a card says: the same for all cards.
-SCORE_MIN = 0.01
 _NO_LAMPS = np.zeros((0, 3, 4), np.int32)
 
 Progress = Callable[[str, int, int | None], None]

@@ -25,6 +25,8 @@ SIZES_PX = {"16-32 px": (16.0, 32.0), "32-64 px": (32.0, 64.0), "64- px": (64.0,
 #: Share of a detection that must lie in an ignore box to be left out.
 INSIDE_MIN = 0.5
 PRECISION = 0.9
+#: Average precision looks at weak detections too, whatever a card says: the same for all cards.
+SCORE_MIN = 0.01
 SAMPLES = 400
 
 
@@ -148,7 +150,9 @@ def figure(of: str, marks: Sequence[Marks], seed: int = 1, samples: int = SAMPLE
 def interval(value: Callable[[np.ndarray], float], pictures: int, seed: int, samples: int) -> tuple[float, float]:
     """Return the 95 % interval of a value of weighed pictures, taken again `samples` times."""
     rng = np.random.default_rng(seed)
-    drawn = [value(rng.multinomial(pictures, np.full(pictures, 1 / pictures))) for _ in range(samples if pictures else 0)]
+    drawn = [
+        value(rng.multinomial(pictures, np.full(pictures, 1 / pictures))) for _ in range(samples if pictures else 0)
+    ]
     sound = [one for one in drawn if math.isfinite(one)]
     return (float(np.quantile(sound, 0.025)), float(np.quantile(sound, 0.975))) if sound else (math.nan, math.nan)
 
