@@ -25,8 +25,10 @@ GREY, NEUTRAL = 114, 128
 REST_FROM = 0.85
 #: Chances of one picture, four, and many, before and after that.
 LAYOUTS = {False: (0.30, 0.40, 0.30), True: (0.70, 0.20, 0.10)}
-#: Sources whose cameras hang over the road: shown more often, pasted into, and turned as if seen from above.
+#: Sources of fixed cameras: shown more often, and pasted into.
 FIXED = ("atl", "manaus", "tfl", "rendered")
+#: Sources whose cameras look down on the road: turned at times as if seen from above.
+STEEP = ("atl", "tfl", "rendered")
 #: How tall a road user should come out where pictures are shown small, in px.
 SMALL_PX = (12.0, 70.0)
 _TALL = {0: 1.0, 1: 1.7, 2: 1.4, 3: 0.75, 4: 0.75}
@@ -161,7 +163,7 @@ def lay(
     boxes = cache.labels(picture)
     size = np.array([one["width_px"][0], one["height_px"][0]], float)
     room = np.array([cell.right - cell.left, cell.bottom - cell.top], float)
-    turn = draw_turn(rng, cache.source(picture) in FIXED)
+    turn = draw_turn(rng, cache.source(picture) in STEEP)
     if abs(math.sin(turn)) > 0.7:
         fit, cover = sorted(room / size[::-1])
     else:
@@ -190,12 +192,12 @@ def lay(
     return moved(boxes, matrix, offset, cell)
 
 
-def draw_turn(rng: np.random.Generator, fixed: bool) -> float:
+def draw_turn(rng: np.random.Generator, steep: bool) -> float:
     """Return by how much a picture is turned, in radians: any way at times where the camera looks down on the road."""
     pick = rng.random()
-    if fixed and pick < 0.08:
+    if steep and pick < 0.08:
         return float(rng.choice([0.5, 1.0, 1.5])) * math.pi
-    if fixed and pick < 0.16:
+    if steep and pick < 0.16:
         return rng.uniform(0, 2 * math.pi)
     return math.radians(rng.normal(0, 3.5)) if pick > 0.8 else 0.0
 

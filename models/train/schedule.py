@@ -12,12 +12,13 @@ from torch import nn
 
 from models.train.network import Detector
 
-WARM_STEPS = 200
+#: The rate grows over so many steps, or over this share of a training that has fewer.
+WARM_STEPS, WARM_SHARE = 200, 0.03
 
 
 def rate_at(share: float, step: int, highest: float, warm_steps: int = WARM_STEPS) -> float:
-    """Return the learning rate: a linear start over some steps, then half a cosine down to a hundredth."""
-    warm = min(1.0, (step + 1) / max(1, warm_steps))
+    """Return the learning rate: a linear start, then half a cosine down to a hundredth."""
+    warm = min(1.0, max((step + 1) / max(1, warm_steps), share / WARM_SHARE))
     return highest * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * min(max(share, 0.0), 1.0))) / 2)
 
 
