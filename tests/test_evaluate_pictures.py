@@ -140,11 +140,11 @@ def slow_ap(pictures, classes, low, high, least) -> float:
             if which is not None and best >= least - 1e-10:
                 taken.add(which)
                 said.append((score, True))
-            elif not low <= box[3] - box[1] < high or any(slow_inside(box, other) >= 0.5 for other in ignored):
                 continue
-            elif any(slow_iou(box, other) >= least - 1e-10 for other in aside):
-                continue
-            else:
+            spared = not low <= box[3] - box[1] < high
+            spared |= any(slow_inside(box, other) >= 0.5 for other in ignored)
+            spared |= any(slow_iou(box, other) >= least - 1e-10 for other in aside)
+            if not spared:
                 said.append((score, False))
     if n_true == 0:
         return math.nan
