@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from torch import nn
@@ -120,29 +121,40 @@ class Calibration:
 def quantise(model: Path, path: Path, pictures: Iterator[np.ndarray]) -> None:
     """Write the model with its convolutions in 8 bits: static ranges from some pictures, weights by channel.
 
-    The last convolutions, which say scores and edges, stay as they are: theirs are the digits that count.
+    The last convolutions, which say scores and edges, and all after them stay as they are: there each digit counts.
     """
-    import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     prepared = path.with_suffix(".prepared.onnx")
     quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
-    nodes = [node for node in onnx.load(str(prepared)).graph.node if node.op_type == "Conv"]
-    kept = [node.name for node in nodes if "/scores" in node.name or "/edges" in node.name]
     quantize_static(
         str(prepared),
         str(path),
         Calibration(pictures),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=["Conv", "Add", "MaxPool", "Concat", "Resize"],
-        nodes_to_exclude=kept,
+        nodes_to_exclude=exact_nodes(onnx.load(str(prepared)).graph),
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         calibrate_method=CalibrationMethod.MinMax,
     )
     prepared.unlink()
+
+
+def exact_nodes(graph: onnx.GraphProto) -> list[str]:
+    """Return the nodes that stay exact: before the first convolution, the last convolutions and all that follows."""
+    after: set[str] = set()
+    begun, exact = False, []
+    for node in graph.node:  # in the order of their running
+        begun |= node.op_type == "Conv"
+        last = node.op_type == "Conv" and ("/scores" in node.name or "/edges" in node.name)
+        if not begun or last or after & set(node.input):
+            exact.append(node.name)
+        if last or after & set(node.input):
+            after |= set(node.output)
+    return exact
 
 
 def open_session(model: Path) -> onnxruntime.InferenceSession:

@@ -46,15 +46,47 @@ def step_ms(sizes: Sizes, batch: int, times: int = 6) -> float:
     return float(np.median(spent[1:]))
 
 
+def boxes_ms(name: str, folders: list[Path], times: int = 60) -> tuple[float, float]:
+    """Return the processor time from a decoded frame of 1920 x 1080 to boxes, and of its fitting alone, in ms."""
+    import av
+
+    from vision.decode.fit import Fitter
+    from vision.evaluate.detector import open_detector
+    from vision.frame import Detections
+
+    detector = open_detector(name, folders, "cpu", 1, score_min=0.1)
+    rng = np.random.default_rng(1)
+    picture = cv2.resize(rng.integers(0, 255, (108, 192, 3)).astype(np.uint8), (1920, 1080))
+    frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+    fitter = Fitter(detector.fit_spec, 1920, 1080, np.zeros((0, 3, 4), np.int32))
+    planes, lamps, out = np.zeros(detector.fit_spec.shape, np.uint8), np.zeros((0, 3), np.float32), Detections()
+    fitter.pad(planes)
+    spent = []
+    for _ in range(times):
+        begin = time.process_time()
+        fitter.fit(frame, planes, lamps)
+        fitted = time.process_time()
+        detector.infer([planes])
+        detector.detections(0, fitter.place, out)
+        spent.append((1000 * (time.process_time() - begin), 1000 * (fitted - begin)))
+    whole, fit = np.quantile(np.array(spent), 0.2, axis=0)
+    return float(whole), float(fit)
+
+
 def main() -> None:
     """Print a line for each size, and one for samples."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+")
-    parser.add_argument("--sizes", nargs="+", choices=sorted(SIZES), default=["demo", "nano", "small"])
+    parser.add_argument("--sizes", nargs="*", choices=sorted(SIZES), default=["demo", "nano", "small"])
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--cards", nargs="*", default=[], help="models to time from decoded frame to boxes")
+    parser.add_argument("--models", type=Path, nargs="*", default=[], help="folders with their cards and files")
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    for name in args.cards:
+        whole, fit = boxes_ms(name, args.models)
+        print(f"{name}: decoded 1080p frame to boxes {whole:.1f} ms, of which fitting {fit:.1f} ms", flush=True)
     for name in args.sizes:
         sizes = SIZES[name]
         detector = Detector(sizes).eval()
