@@ -284,6 +284,11 @@ def test_the_verb_judges_models_on_labelled_pictures(tmp_path):
     assert {row["model"] for row in told["figures"]} == {"gantry-demo"}
     assert next(row for row in told["figures"] if row["of"] == "vehicles")["boxes"] == 1
     assert told["gains"][0]["ap50"] == 0.0
+    trucks = next(row for row in told["confusion"] if row["labelled"] == "truck")
+    assert sum(trucks[name] for name in ("car", "bus", "truck", "nothing")) == 1
+    plain = CliRunner().invoke(app, ["eval", str(tmp_path), "--detector", "gantry-demo", "--threads", "1"])
+    assert plain.exit_code == 0
+    assert "what is labelled" in plain.stdout
 
 
 def test_the_verb_says_what_is_missing(tmp_path):

@@ -86,10 +86,11 @@ def _judge_models(
     machine: bool,
 ) -> None:
     """Print the figures of each model on the same pictures, and by how much the first is better than each other."""
+    from kernels.records import CLASSES
     from vision.errors import InputError
     from vision.evaluate.detector import open_detector, run_detector
     from vision.evaluate.labels import read_pictures
-    from vision.evaluate.pictures import difference, figures, vehicle_marks
+    from vision.evaluate.pictures import confusion, difference, figures, vehicle_marks
     from vision.mottext import class_map
 
     pictures = read_pictures(data, class_map(classes) if classes else None)
@@ -106,8 +107,12 @@ def _judge_models(
     with progress_bar() as progress:
         pairs = [list(run_detector(one, chosen, progress)) for one in opened]
     rows: list[dict[str, Any]] = []
+    mixed: list[dict[str, Any]] = []
     for one, results in zip(opened, pairs, strict=True):
         found, truth = zip(*results, strict=True)
+        for name, line in zip((*CLASSES, "nothing"), confusion(found, truth, one.card.score_strong), strict=True):
+            seen = dict(zip((*CLASSES, "nothing"), line.tolist(), strict=True))
+            mixed.append({"model": one.card.name, "labelled": name, **seen})
         kept = [figure for figure in figures(found, truth) if figure.boxes]
         rows += [{"model": one.card.name, **figure._asdict()} for figure in kept]
     marks = [vehicle_marks(*zip(*results, strict=True)) for results in pairs]
@@ -120,9 +125,11 @@ def _judge_models(
         for name, other in zip(names[1:], marks[1:], strict=True)
     ]
     if machine:
-        out.print_json(json.dumps({"figures": rows, "gains": gains}))
+        out.print_json(json.dumps({"figures": rows, "gains": gains, "confusion": mixed}))
         return
     print_rows([{key: round(v, 3) if isinstance(v, float) else v for key, v in row.items()} for row in rows])
+    out.print("\nwhat is labelled (row) and what it is found as, from the card's score_strong on", soft_wrap=True)
+    print_rows(mixed)
     for gain in gains:
         out.print(
             f"{gain['model']} against {gain['against']}: AP50 of vehicles {gain['ap50']:+.3f} "
