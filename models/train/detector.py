@@ -217,6 +217,7 @@ def main(words: list[str] | None = None) -> None:
     """Prepare what is missing, train, judge."""
     args = parse(words)
     torch.set_num_threads(args.threads)
+    torch.backends.cudnn.benchmark = True
     cv2.setNumThreads(1)
     cache, choice, composer = gather(args)
     run = Run(args, len(choice.train))
