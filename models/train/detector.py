@@ -33,6 +33,8 @@ from models.train.schedule import follow, half_precision, keep_at, load_weights,
 #: Parts of all pictures that rendered scenes make up.
 RENDERED_PART = 0.12
 LOG_STEPS = 20
+#: A step counts as so long at most.
+STALL_S = 30.0
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
@@ -183,8 +185,7 @@ def assess(run: Run, cache: Cache, choice: Choice) -> float:
 
 def train(run: Run, feed: Iterator[Batch], cache: Cache, choice: Choice, share: Tensor) -> None:
     """Train to the end, saving and judging in between."""
-    began_s = time.monotonic() - run.spent_s
-    saved_s = judged_s = time.monotonic()
+    saved_s = judged_s = last_s = time.monotonic()
     sums: dict[str, Tensor] = {}
     count, ap50 = 0, float("nan")
     columns = (BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn(), TimeRemainingColumn())
@@ -192,7 +193,9 @@ def train(run: Run, feed: Iterator[Batch], cache: Cache, choice: Choice, share: 
         task = bar.add_task("training", total=1.0, completed=run.share)
         while run.share < 1.0:
             parts = run.learn(next(feed))
-            run.spent_s = time.monotonic() - began_s
+            # A machine that was stopped for a while has not trained meanwhile.
+            run.spent_s += min(time.monotonic() - last_s, STALL_S)
+            last_s = time.monotonic()
             share[0] = run.share
             sums = {name: value + sums.get(name, 0.0) for name, value in parts.items()}
             count += 1
