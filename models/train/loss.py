@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.train.network import HEIGHT_PX, STRIDES, WIDTH_PX
+from models.train.network import STRIDES, Detector, Sizes
 
-#: Vehicles of which less shows, or smaller ones, are neither asked for nor held against the network.
+#: Road users of which less shows, or smaller ones, are neither asked for nor held against the network.
 VISIBLE_MIN = 0.35
 SIDE_MIN_PX = 8.0
 CANDIDATES = 9
+
+#: Pixels a side of a square of the map of what is labelled where.
+SQUARE_PX = 8
 
 
 def pair_iou(a: Tensor, b: Tensor) -> Tensor:
@@ -40,14 +43,14 @@ def complete_iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def candidates(labels: Tensor) -> tuple[Tensor, Tensor]:
+def candidates(labels: Tensor, sizes: Sizes) -> tuple[Tensor, Tensor]:
     """Return for each label the cells near its middle on every level, i8[n, g, k], and which of them are in its box."""
     truth = labels[..., :4]
     middle = (truth[..., :2] + truth[..., 2:]) / 2
     found, inside, first = [], [], 0
     for stride in STRIDES:
-        columns, rows = WIDTH_PX // stride, HEIGHT_PX // stride
-        step = torch.arange(-2, 3)
+        columns, rows = sizes.width_px // stride, sizes.height_px // stride
+        step = torch.arange(-2, 3, device=labels.device)
         x = (middle[..., 0] / stride).floor().long()[..., None, None] + step[None, None, None, :]
         y = (middle[..., 1] / stride).floor().long()[..., None, None] + step[None, None, :, None]
         x, y = (v.expand(*labels.shape[:2], 5, 5).flatten(2) for v in (x, y))
@@ -60,13 +63,13 @@ def candidates(labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def assign(raw: Tensor, boxes: Tensor, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def assign(raw: Tensor, boxes: Tensor, detector: Detector, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return for each cell its label's row i8[n, a], its score target f4[n, a] (0: none) and whether it is ignored."""
     n, g, cells = *labels.shape[:2], raw.shape[1]
     truth, kind = labels[..., :4], labels[..., 4].long()
     side = (truth[..., 2:] - truth[..., :2]).amin(-1)
     wanted = (side >= SIDE_MIN_PX) & (labels[..., 5] >= VISIBLE_MIN)
-    cell, inside = candidates(labels)
+    cell, inside = candidates(labels, detector.sizes)
     inside &= wanted[..., None]
     k, flat = cell.shape[2], cell.flatten(1)
     found = boxes.gather(1, flat[..., None].expand(-1, -1, 4)).view(n, g, k, 4)
@@ -77,33 +80,57 @@ def assign(raw: Tensor, boxes: Tensor, points: Tensor, labels: Tensor) -> tuple[
     least = fit.topk(CANDIDATES, 2).values[..., -1:]
     fit = fit * (fit >= least)
     # A cell serves the box that it fits best.
-    best = torch.zeros(n, cells).scatter_reduce_(1, flat, fit.flatten(1), "amax")
+    best = raw.new_zeros(n, cells).scatter_reduce_(1, flat, fit.flatten(1), "amax")
     mine = (fit > 0) & (fit >= best.gather(1, flat).view(n, g, k))
     fit, iou = fit * mine, iou * mine
     target = fit / fit.amax(2, keepdim=True).clamp(min=1e-12) * iou.amax(2, keepdim=True).clamp(min=0.05)
     wins = mine.flatten(1)
     spare = torch.where(wins, flat, cells)  # losers write into a cell that is cut off
-    row = torch.arange(g)[None, :, None].expand(n, g, k).flatten(1)
-    owner = torch.zeros(n, cells + 1, dtype=torch.long).scatter_(1, spare, row)[:, :cells]
-    targets = torch.zeros(n, cells + 1).scatter_(1, spare, target.flatten(1))[:, :cells]
+    row = torch.arange(g, device=raw.device)[None, :, None].expand(n, g, k).flatten(1)
+    owner = row.new_zeros(n, cells + 1).scatter_(1, spare, row)[:, :cells]
+    targets = raw.new_zeros(n, cells + 1).scatter_(1, spare, target.flatten(1))[:, :cells]
     vague = (side > 0) & ~wanted
-    x, y = points[:, 0], points[:, 1]
+    x, y = detector.points[:, 0], detector.points[:, 1]
     covers = (x > truth[..., 0:1]) & (x < truth[..., 2:3]) & (y > truth[..., 1:2]) & (y < truth[..., 3:4])
     ignored = (covers & vague[..., None]).any(1) & (targets <= 0)
     return owner, targets, ignored
 
 
-def loss(raw: Tensor, boxes: Tensor, points: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Return the loss of a batch and its parts by name."""
-    labels = labels[:, : max(1, int((labels[..., 5] > 0).sum(1).max()))]
-    owner, target, ignored = assign(raw.detach(), boxes.detach(), points, labels)
+def known_cells(known: Tensor, sizes: Sizes) -> Tensor:
+    """Return bool[n, a, classes]: where a class has all its labels, from the bits of u1[n, h / 8, w / 8].
+
+    A cell takes the square that its middle lies in.
+    """
+    bits = torch.arange(len(sizes.classes), device=known.device)
+    parts = []
+    for stride in STRIDES:
+        step = stride // SQUARE_PX
+        parts.append(known[:, step // 2 :: step, step // 2 :: step].flatten(1))
+    return (torch.cat(parts, 1).unsqueeze(-1).int() >> bits & 1).bool()
+
+
+def loss(
+    raw: Tensor, boxes: Tensor, detector: Detector, labels: Tensor, known: Tensor | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the loss of a batch and its parts by name.
+
+    `labels` f4[n, g, 6]: x1, y1, x2, y2, class, share that shows (0: an ignore box); rows of zeros are unused.
+    `known` u1[n, h / 8, w / 8]: the bits of the classes whose absence of a label means absence (none: all).
+    """
+    used = (labels[..., 2] > labels[..., 0]).flatten(1)
+    last = (used * torch.arange(1, labels.shape[1] + 1, device=labels.device)).amax()
+    labels = labels[:, : max(1, int(last))]
+    owner, target, ignored = assign(raw.detach(), boxes.detach(), detector, labels)
     picked = target > 0
     own = labels.gather(1, owner[..., None].expand(-1, -1, 6))
     wanted = torch.zeros_like(raw).scatter_(2, own[..., 4:5].long(), target[..., None])
     plain = functional.binary_cross_entropy_with_logits(raw, wanted, reduction="none")
     focus = torch.where(wanted > 0, wanted, 0.75 * raw.detach().sigmoid().square())
+    focus = focus * ~ignored[..., None]
+    if known is not None:
+        focus = focus * (known_cells(known, detector.sizes) | (wanted > 0))
     total = target.sum().clamp(min=1.0)
-    score = (plain * focus * ~ignored[..., None]).sum() / total
+    score = (plain * focus).sum() / total
     weight, found, true = target[picked], boxes[picked], own[picked][:, :4]
     overlap = ((1 - complete_iou(found, true)) * weight).sum() / total
     # Edges against the size of the box, so that the foot of a small one counts; a floor keeps far specks from ruling.
@@ -111,5 +138,5 @@ def loss(raw: Tensor, boxes: Tensor, points: Tensor, labels: Tensor) -> tuple[Te
     edge = (
         functional.smooth_l1_loss(found / size, true / size, beta=0.02, reduction="none").mean(1) * weight
     ).sum() / total
-    parts = {"score": score.item(), "overlap": overlap.item(), "edge": edge.item()}
+    parts = {"score": score.detach(), "overlap": overlap.detach(), "edge": edge.detach()}
     return score + 2.0 * overlap + 6.0 * edge, parts

@@ -5,8 +5,11 @@ None of it is the scene of `gantry demo`: seeds here start at 1,000,000, cameras
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -28,13 +31,15 @@ MOST_LABELS = 48
 FRAMES_PER_STAGE = 16
 NEAR_SHARE = 0.5  # of stages whose camera stands near where the demo's does
 FIRST_SEED = 1_000_000
+#: Draws a plan and a camera.
+View = Callable[[np.random.Generator], tuple[Layout, PoleCamera]]
 BODIES = 300  # different bodies of each class
 SHARES = (0.52, 0.14, 0.16, 0.18)  # of cars, buses, trucks, motorcycles
 
 
-def random_stage(rng: np.random.Generator, near: bool) -> tuple[Stage, Layout, Head]:
+def random_stage(rng: np.random.Generator, view: View) -> tuple[Stage, Layout, Head]:
     """Return a random empty junction, its plan and its signal."""
-    layout, camera = near_view(rng) if near else any_view(rng)
+    layout, camera = view(rng)
     turn, up = rng.uniform(0, 2 * np.pi), rng.uniform(0.55, 1.6)
     sun = np.array([np.cos(turn), np.sin(turn), up])
     light = Light(
@@ -83,6 +88,23 @@ def near_view(rng: np.random.Generator) -> tuple[Layout, PoleCamera]:
         yaw_deg=camera.yaw_deg + rng.uniform(-4, 4),
         pitch_deg=camera.pitch_deg + rng.uniform(-1.5, 1.5),
         focal_px=camera.focal_px * rng.uniform(0.94, 1.06),
+    )
+    return layout, camera.resized(RENDER_WIDTH_PX)
+
+
+def down_view(rng: np.random.Generator) -> tuple[Layout, PoleCamera]:
+    """Return a junction seen steeply or straight from above, as from a mast, a bridge or a drone."""
+    layout = Layout(centre_y_m=rng.uniform(22, 30), main_lanes=int(rng.choice([1, 2, 2, 3])))
+    height_m, pitch_deg = rng.uniform(14, 34), rng.uniform(42, 89.5)
+    camera = PoleCamera(
+        x_m=rng.uniform(-6, 6),
+        y_m=layout.centre_y_m - height_m / np.tan(np.radians(pitch_deg)) + rng.uniform(-14, 8),
+        height_m=height_m,
+        yaw_deg=rng.uniform(-180, 180) if pitch_deg > 75 else rng.uniform(-30, 30),
+        pitch_deg=pitch_deg,
+        focal_px=rng.uniform(700, 1300),
+        width_px=1280,
+        height_px=720,
     )
     return layout, camera.resized(RENDER_WIDTH_PX)
 
@@ -151,14 +173,15 @@ def light_lamps(picture: np.ndarray, head: Head, rng: np.random.Generator) -> No
             draw_lamp(picture, at, head.radius_px, LAMP_BGR[lamp])
 
 
-def render_stage(seed: int, near_share: float = NEAR_SHARE) -> tuple[np.ndarray, np.ndarray]:
+def render_stage(seed: int, near_share: float = NEAR_SHARE, down_share: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Return the frames u1[n, h * 3 // 2, w] and labels f4[n, 48, 6] of one random junction.
 
     A label is x1, y1, x2, y2 in pixels of the network's picture, class index, share that shows; unused rows are 0.
     """
     rng = np.random.default_rng(FIRST_SEED + seed)
     near = bool(rng.random() < near_share)
-    stage, layout, head = random_stage(rng, near)
+    down = not near and down_share > 0 and bool(rng.random() < down_share)
+    stage, layout, head = random_stage(rng, near_view if near else down_view if down else any_view)
     drivers = driven(rng, layout) if near else []
     frames = np.zeros((FRAMES_PER_STAGE, HEIGHT_PX * 3 // 2, WIDTH_PX), np.uint8)
     labels = np.zeros((FRAMES_PER_STAGE, MOST_LABELS, 6), np.float32)
@@ -178,18 +201,42 @@ def render_stage(seed: int, near_share: float = NEAR_SHARE) -> tuple[np.ndarray,
     return frames, labels
 
 
-def render_set(folder: Path, frames: int, first: int = 0, processes: int = 2) -> None:
+def render_set(
+    folder: Path,
+    frames: int,
+    first: int = 0,
+    processes: int = 2,
+    near_share: float = NEAR_SHARE,
+    down_share: float = 0.0,
+) -> None:
     """Write `frames.npy` and `labels.npy` of at least `frames` pictures, from the seeds that follow `first`."""
     folder.mkdir(parents=True, exist_ok=True)
     stages = -(-frames // FRAMES_PER_STAGE)
     shape = (stages * FRAMES_PER_STAGE, HEIGHT_PX * 3 // 2, WIDTH_PX)
     planes = np.lib.format.open_memmap(folder / "frames.npy", "w+", np.uint8, shape)
     labels = np.zeros((shape[0], MOST_LABELS, 6), np.float32)
+    render = partial(render_stage, near_share=near_share, down_share=down_share)
     with ProcessPoolExecutor(processes) as pool:
-        for index, (some, boxes) in enumerate(pool.map(render_stage, range(first, first + stages), chunksize=4)):
+        for index, (some, boxes) in enumerate(pool.map(render, range(first, first + stages), chunksize=4)):
             at = slice(index * FRAMES_PER_STAGE, (index + 1) * FRAMES_PER_STAGE)
             planes[at], labels[at] = some, boxes
             if index % 50 == 0:
                 print(f"rendered {at.stop} of {shape[0]} frames", flush=True)
     planes.flush()
     np.save(folder / "labels.npy", labels)
+
+
+def main() -> None:
+    """Render a set for the detector of real streets: no camera near the demo's, many from above."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path(".train/rendered"))
+    parser.add_argument("--frames", type=int, default=3200)
+    parser.add_argument("--first", type=int, default=200_000, help="first seed")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--down-share", type=float, default=0.6, help="of the views: from steeply above")
+    args = parser.parse_args()
+    render_set(args.folder, args.frames, args.first, args.processes, 0.0, args.down_share)
+
+
+if __name__ == "__main__":
+    main()

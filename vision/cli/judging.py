@@ -24,19 +24,43 @@ from vision.cli.common import (
 
 
 def evaluate(
-    found: Annotated[Path, typer.Argument(metavar="FOUND", help="A run, or tracks or detections as MOT text.")],
-    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="CSV of what happened, or true boxes as MOT text.")],
+    found: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOUND", help="A run, tracks or detections as MOT text; with --detector: labelled pictures."
+        ),
+    ],
+    truth: Annotated[
+        Path | None, typer.Argument(metavar="TRUTH", help="CSV of what happened, or true boxes as MOT text.")
+    ] = None,
+    detector: Annotated[
+        list[str] | None,
+        typer.Option("--detector", help="Models' names: judge them on FOUND, a YOLO folder or COCO .json."),
+    ] = None,
+    models: ModelsOpt = None,
+    split: Annotated[str, typer.Option(help="Pictures: only of this split, such as val.")] = "",
+    source: Annotated[
+        list[str] | None, typer.Option("--source", help="Pictures: SOURCE or SOURCE/CAMERA only.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, max=256, help="Pictures: CPU threads, 0 for all cores.")] = 0,
     within_s: Annotated[float, typer.Option(min=0.0, max=60.0, help="Events: how far apart a pair may be.")] = 1.0,
     by_track: Annotated[bool, typer.Option("--by-track", help="Events: only pairs of the same track_id.")] = False,
     classes: Annotated[str | None, typer.Option(help="Boxes: FOUND's class numbers, e.g. 3=car,6=bus.")] = None,
     true_classes: Annotated[str | None, typer.Option(help="Boxes: TRUTH's class numbers.")] = None,
     machine: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Hold a result against truth: counts and violations, tracks (HOTA, IDF1, MOTA) or detections (AP)."""
+    """Hold a result against truth: counts and violations, tracks (HOTA, IDF1, MOTA), detections or a model (AP)."""
     from vision.evaluate import detections, events, tracks
     from vision.mottext import class_map, is_boxes, read_boxes
     from vision.record.reader import open_records
 
+    if detector:
+        if truth is not None:
+            raise typer.BadParameter("with --detector give the labelled pictures alone")
+        _judge_models(found, detector, models or [], classes, split, source or [], threads, machine)
+        return
+    if truth is None:
+        raise typer.BadParameter("TRUTH is missing; only with --detector the labels stand beside the pictures")
     if not is_boxes(found):
         records = open_records(found)
         if records.note:
@@ -49,6 +73,68 @@ def evaluate(
         _show([{key: round(value, 4) for key, value in tracks.score_tracks(ours, theirs)._asdict().items()}], machine)
     else:
         _show([one._asdict() for one in detections.score_detections(ours, theirs)], machine)
+
+
+def _judge_models(
+    data: Path,
+    names: Sequence[str],
+    folders: Sequence[Path],
+    classes: str | None,
+    split: str,
+    sources: Sequence[str],
+    threads: int,
+    machine: bool,
+) -> None:
+    """Print the figures of each model on the same pictures, and by how much the first is better than each other."""
+    from kernels.records import CLASSES
+    from vision.errors import InputError
+    from vision.evaluate.detector import open_detector, run_detector
+    from vision.evaluate.labels import read_pictures
+    from vision.evaluate.pictures import confusion, difference, figures, vehicle_marks
+    from vision.mottext import class_map
+
+    pictures = read_pictures(data, class_map(classes) if classes else None)
+    chosen = [
+        one
+        for one in pictures
+        if (not split or one.split == split)
+        and (not sources or one.source in sources or f"{one.source}/{one.camera}" in sources)
+    ]
+    if not chosen:
+        there = ", ".join(sorted({f"{one.split or '-'}: {one.source}" for one in pictures}))
+        raise InputError(f"{data}: no picture of that split and source; there are {there}")
+    opened = [open_detector(name, folders, threads=threads) for name in names]
+    with progress_bar() as progress:
+        pairs = [list(run_detector(one, chosen, progress)) for one in opened]
+    rows: list[dict[str, Any]] = []
+    mixed: list[dict[str, Any]] = []
+    for one, results in zip(opened, pairs, strict=True):
+        found, truth = zip(*results, strict=True)
+        for name, line in zip((*CLASSES, "nothing"), confusion(found, truth, one.card.score_strong), strict=True):
+            seen = dict(zip((*CLASSES, "nothing"), line.tolist(), strict=True))
+            mixed.append({"model": one.card.name, "labelled": name, **seen})
+        kept = [figure for figure in figures(found, truth) if figure.boxes]
+        rows += [{"model": one.card.name, **figure._asdict()} for figure in kept]
+    marks = [vehicle_marks(*zip(*results, strict=True)) for results in pairs]
+    gains = [
+        {
+            "model": names[0],
+            "against": name,
+            **dict(zip(("ap50", "low", "high"), difference(marks[0], other), strict=True)),
+        }
+        for name, other in zip(names[1:], marks[1:], strict=True)
+    ]
+    if machine:
+        out.print_json(json.dumps({"figures": rows, "gains": gains, "confusion": mixed}))
+        return
+    print_rows([{key: round(v, 3) if isinstance(v, float) else v for key, v in row.items()} for row in rows])
+    out.print("\nwhat is labelled (row) and what it is found as, from the card's score_strong on", soft_wrap=True)
+    print_rows(mixed)
+    for gain in gains:
+        out.print(
+            f"{gain['model']} against {gain['against']}: AP50 of vehicles {gain['ap50']:+.3f} "
+            f"[{gain['low']:+.3f}, {gain['high']:+.3f}]"
+        )
 
 
 def _show(scores: Sequence[Mapping[str, Any]], machine: bool) -> None:

@@ -44,7 +44,7 @@ def _class_score(found: Boxes, true: Boxes, class_id: int) -> DetectionScore:
         hits.append(_hits(iou))
     score, hit = np.concatenate(scores), np.concatenate(hits)
     order = np.argsort(-score, kind="mergesort")
-    values = [_average_precision(hit[order, k], len(theirs)) for k in range(len(IOUS))]
+    values = [average_precision(hit[order, k], len(theirs)) for k in range(len(IOUS))]
     return DetectionScore(CLASSES[class_id], values[0], float(np.mean(values)), len(theirs), len(ours))
 
 
@@ -63,7 +63,8 @@ def _hits(iou: np.ndarray) -> np.ndarray:
     return hit
 
 
-def _average_precision(hit: np.ndarray, n_true: int) -> float:
+def average_precision(hit: np.ndarray, n_true: int) -> float:
+    """Return the 101-point interpolated precision of detections, best first: bool[n] whether each is right."""
     if n_true == 0:
         return float("nan")
     right = np.cumsum(hit)
