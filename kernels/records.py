@@ -184,9 +184,10 @@ REASONS = (
     "stream_gap",
     "truncated",  # what decides lies outside the picture or before the stream's start
     "pedestrian",  # people on foot, not traffic, may have been why
+    "queue",  # it stands behind one that was told of: it may wait for it, or have stopped too
 )
 (NO_REASON, SIGNAL_CLOCK, SIGNAL_STATE, CALIBRATION, IDENTITY, CAMERA_MOVED, CAMERA_BLIND, STREAM_GAP, TRUNCATED,
- PEDESTRIAN) = range(10)  # fmt: skip
+ PEDESTRIAN, QUEUE) = range(11)  # fmt: skip
 
 #: Whether an event says that a state begins or that it has ended.
 PHASES = ("begin", "end")

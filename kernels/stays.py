@@ -17,8 +17,9 @@ from kernels.records import BEGIN, CLASSES, END, MAX_TRACKS, NO_REASON
 from kernels.standing import STANDING, standing_reset, standing_step
 
 #: What a track's stay is. `since_s`: since when it stands. `unseen`: it stood at its first row, so it may have stood
-#: there for longer. `lane`: where it is (the rule's own numbers, -1 outside). `queued_s`: when it last only queued;
-#: `flowed_s`: when traffic beside it last moved. `reported`: the rule has told of it, as of `event_id`.
+#: there for longer. `settled`: where it came to rest is known. `lane`: where it is (the rule's own numbers, -1
+#: outside). `queued_s`: when it last only queued; `behind_s`: when one that was told of last stood ahead; `flowed_s`:
+#: when traffic beside it last moved. `reported`: the rule has told of it, as of `event_id`.
 STAY = np.dtype(
     [
         ("standing", STANDING),
@@ -27,6 +28,7 @@ STAY = np.dtype(
         ("held_s", "<f8"),
         ("seen_s", "<f8"),
         ("queued_s", "<f8"),
+        ("behind_s", "<f8"),
         ("flowed_s", "<f8"),
         ("speed_mps", "<f4"),
         ("score", "<f4"),
@@ -38,6 +40,7 @@ STAY = np.dtype(
         ("unseen", "<u1"),
         ("reported", "<u1"),
         ("taken", "<u1"),
+        ("settled", "<u1"),
     ]
 )
 
@@ -79,8 +82,8 @@ WIDEST_RADII = 2.0
 CREEP_MPS, FLOW_MPS = 2.0, 5.0
 #: Queues stand behind one another within so much across.
 ACROSS_M = 1.75
-#: Who stopped so little later may still be the cause: times of stopping are no better known.
-SAME_S = 0.5
+#: Who stopped so little later may still be the cause: the last metre of braking takes a second, on either side.
+SAME_S = 2.0
 
 #: Traffic that flows the same way points within 60 degrees of it.
 SAME_WAY = 0.5
@@ -88,7 +91,7 @@ SAME_WAY = 0.5
 PERSON = CLASSES.index("person")
 
 #: What stands or moves around a road user: bits of queue_around.
-AHEAD, BESIDE, FLOWING = 1, 2, 4
+AHEAD, BESIDE, FLOWING, TOLD_AHEAD = 1, 2, 4, 8
 
 
 @kernel
@@ -149,13 +152,15 @@ def place_expired(place, clock, memory_s):
 def stay_step(stays, track, radius_m):
     """Follow one track that is seen; say whether it is on the road where that is measured.
 
-    In one place is within `radius_m`, or three deviations of its position where these are more, up to WIDEST_RADII. Who
-    was told of has moved on only beyond these: where it came to rest was read off one noisy box.
+    In one place is within `radius_m`, or three deviations of its position where these are more, up to WIDEST_RADII. It
+    rests where it is SETTLE_S after it came so near: its last metre of braking is no way from there. Who was told of
+    has moved on only beyond the widest: where it came to rest was read off one noisy box.
     """
     own = stays["own"][track["slot"]]
     if own["track_id"] != track["id"]:
         own["track_id"], own["since_s"], own["taken"], own["reported"] = track["id"], track["time_s"], 0, 0
-        own["held_s"], own["queued_s"], own["flowed_s"], own["lane"] = 0.0, -np.inf, -np.inf, -1
+        own["held_s"], own["queued_s"], own["behind_s"], own["flowed_s"] = 0.0, -np.inf, -np.inf, -np.inf
+        own["lane"] = -1
         standing_reset(own["standing"])
         footprint_reset(own["footprint"])
     if not footprint_fill(own["footprint"], track):
@@ -174,10 +179,14 @@ def stay_step(stays, track, radius_m):
             place_keep(stays, own, 0)
             own["standing"]["x"], own["standing"]["y"] = moved_x, moved_y
         own["since_s"], own["taken"], own["reported"] = track["time_s"], 0, 0
-        own["queued_s"], own["flowed_s"] = -np.inf, -np.inf
+        own["queued_s"], own["behind_s"], own["flowed_s"] = -np.inf, -np.inf, -np.inf
+        own["settled"] = 0
         own["unseen"] = track["time_s"] - track["birth_s"] <= ARRIVAL_S
     own["alive"], own["seen_s"], own["speed_mps"] = 1, track["time_s"], track["speed_mps"]
     own["class_id"], own["score"] = track["class_id"], track["score"]
+    if held_s >= SETTLE_S and own["settled"] == 0:
+        own["settled"] = 1
+        own["standing"]["x"], own["standing"]["y"] = track["foot_x_m"], track["foot_y_m"]
     if held_s >= SETTLE_S and own["taken"] == 0:
         place_take(stays, own, radius)
     own["held_s"] = track["time_s"] - own["since_s"]
@@ -195,11 +204,11 @@ def stay_end(stays, track):
 
 
 @kernel
-def queue_around(stays, me, ux, uy, range_m, past_reported):
+def queue_around(stays, me, ux, uy, range_m):
     """Return what stands or moves around a stay `me`, looking along the unit vector (ux, uy): bits.
 
-    AHEAD: within `range_m` and in line, a road user that creeps, or stands and did so before me; with `past_reported`
-    one that was itself told of is no queue. BESIDE: one that stands or creeps next to that line. FLOWING: one passes
+    AHEAD: within `range_m` and in line, a road user that creeps, or stands and did so before me; TOLD_AHEAD: one that
+    was itself told of. BESIDE: one that stands or creeps next to that line. FLOWING: one passes
     near by. Hidden road users count as they were last seen until their track is given up.
     """
     found = 0
@@ -224,9 +233,8 @@ def queue_around(stays, me, ux, uy, range_m, past_reported):
             continue
         if across > ACROSS_M:
             found |= BESIDE
-        elif along > 0.0 and not (past_reported and other["reported"] != 0):
-            first = not stands or other["since_s"] <= me["since_s"] + SAME_S
-            found |= AHEAD if first else 0
+        elif along > 0.0 and (not stands or other["since_s"] <= me["since_s"] + SAME_S):
+            found |= TOLD_AHEAD if other["reported"] != 0 else AHEAD
     return found
 
 

@@ -9,7 +9,7 @@ import naive_footprint
 from naive_geometry import inside_zone_m
 from naive_standing import doubt, judgement_of, standing_step
 
-from kernels.records import CLASSES, ENDED, SIGNAL_STATES
+from kernels.records import CLASSES, ENDED, REASONS, SIGNAL_STATES
 
 
 @dataclass
@@ -78,11 +78,16 @@ def stay_step(memory, track, radius_m):
         never = -math.inf
         user.stay = {
             "id": number, "since": now, "lane": user.stay["lane"], "taken": False, "reported": False, "queued": never,
-            "flowed": never, "unseen": now - float(track["birth_s"]) <= 1.0, "event_id": 0,
-            "at": (float(track["foot_x_m"]), float(track["foot_y_m"])),
+            "flowed": never, "behind": never, "began": now, "event_id": 0,
+            "at": (float(track["foot_x_m"]), float(track["foot_y_m"])), "unseen": now - float(track["birth_s"]) <= 1.0,
         }  # fmt: skip
     user.stay.update(seen=now, speed=float(track["speed_mps"]), class_id=int(track["class_id"]))
     user.stay.update(score=float(track["score"]), alive=True)
+    if stood >= 1.0 and len(user.past) > 1 and not user.stay.get("rest"):
+        # From now on the place is this one, entered when the stay began.
+        rest = (float(track["foot_x_m"]), float(track["foot_y_m"]))
+        user.stay.update(rest=True, at=rest)
+        user.past = [(user.stay["began"], True, list(rest), radius)]
     if stood >= 1.0 and not user.stay["taken"]:
         place_take(memory, user, radius)
     user.stay["held"] = now - user.stay["since"]
@@ -96,7 +101,7 @@ def stay_end(memory, track):
         place_keep(memory, user.stay, True)
 
 
-def queue_around(memory, me, ux, uy, range_m, past_reported):
+def queue_around(memory, me, ux, uy, range_m):
     """Each of the others in turn, in axes along and across."""
     found, heading = set(), complex(ux, uy)
     for other in memory.users.values():
@@ -110,11 +115,11 @@ def queue_around(memory, me, ux, uy, range_m, past_reported):
         if other.stay["speed"] > 5:
             found |= {4} if same > 0.5 else set()
         elif other.stay["held"] >= 1 or other.stay["speed"] < 2:
-            before = other.stay["held"] < 1 or other.stay["since"] <= me.stay["since"] + 0.5
+            before = other.stay["held"] < 1 or other.stay["since"] <= me.stay["since"] + 2
             if abs(way.imag) > 1.75:
                 found.add(2)
-            elif way.real > 0 and before and not (past_reported and other.stay["reported"]):
-                found.add(1)
+            elif way.real > 0 and before:
+                found.add(8 if other.stay["reported"] else 1)
     return sum(found)
 
 
@@ -170,12 +175,12 @@ def stopped_vehicle_step(tracks, clock, signals, settings, memory):
         if user.stay["lane"] < 0 or user.stay["held"] < 1.0:
             continue
         row = settings[user.stay["lane"]]
-        around = queue_around(memory, user, row["lane"]["flow_x_m"], row["lane"]["flow_y_m"], s["queue_m"], False)
+        around = queue_around(memory, user, row["lane"]["flow_x_m"], row["lane"]["flow_y_m"], s["queue_m"])
         if around & 4:
             user.stay["flowed"] = now
         still = around & 2 and now - user.stay["flowed"] > 10 and user.stay["held"] < s["blocked_s"]
         red = s["signal"] >= 0 and SIGNAL_STATES[signals[s["signal"]]["state"]] in ("red", "red_amber")
-        if around & 1 or still or red:
+        if around & 9 or still or red:
             user.stay["queued"] = now
         wait_s = now - max(user.stay["since"] + s["dwell_s"], user.stay["queued"] + s["release_s"])
         reason = doubt(track, clock, now, 1.0, s["score_min"])
@@ -202,11 +207,16 @@ def stopping_step(tracks, clock, signals, settings, memory):
         if user is None or user.stay.get("seen") != track["time_s"] or user.stay["reported"] or user.stay["held"] < 1.0:
             continue
         heading = user.rect["ux"], user.rect["uy"]
-        ahead = heading != (0, 0) and queue_around(memory, user, *heading, s["queue_m"], True) & 1
-        if ahead or (s["signal"] >= 0 and SIGNAL_STATES[signals[s["signal"]]["state"]] in ("red", "red_amber")):
+        around = queue_around(memory, user, *heading, s["queue_m"]) if heading != (0, 0) else 0
+        if around & 1 or (s["signal"] >= 0 and SIGNAL_STATES[signals[s["signal"]]["state"]] in ("red", "red_amber")):
             user.stay["queued"] = now
         wait_s = now - max(user.stay["since"] + limit_s, user.stay["queued"] + s["release_s"])
         reason = doubt(track, clock, now, 1.0, s["score_min"])
+        if around & 8:
+            reason = reason or REASONS.index("queue")
+            user.stay["behind"] = now
+        else:
+            wait_s = min(wait_s, now - user.stay["behind"] - s["release_s"])
         if not int(s["classes"]) >> int(track["class_id"]) & 1 or wait_s < (1.0 if reason else 0.0):
             continue
         shares = [naive_footprint.zone_share(row["zone"], user.rect) for row in settings]

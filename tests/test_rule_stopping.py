@@ -18,7 +18,7 @@ from standrows import (
 )  # fmt: skip
 from trackrows import signal_row
 
-from kernels.records import BEGIN, CANNOT_JUDGE, END, IDENTITY, VIOLATION
+from kernels.records import BEGIN, CANNOT_JUDGE, END, IDENTITY, NO_REASON, QUEUE, VIOLATION
 
 #: The kerb lane between x = 20 m and 60 m, and a bay further on.
 ZONES = {"kerb": box(20, 0, 60, 3.5), "bay": box(70, 0, 80, 3.5)}
@@ -122,10 +122,31 @@ def test_a_bus_can_be_what_a_queue_waits_for():
 
 
 def test_parked_one_behind_the_other():
-    """The one behind came first, or the one ahead is flagged itself: neither waits for the other."""
-    for first, second in ((5.0, 12.0), (12.0, 5.0)):
+    """The one behind came first; or the one ahead is flagged itself, and who can say whether the other waits for it?"""
+    for first, second, reason in ((5.0, 12.0, QUEUE), (12.0, 5.0, NO_REASON)):
         events = run({1: stopping_at(50, Y, first), 2: stopping_at(44, Y, second)}, 60.0)
-        assert sorted(events["track_id"]) == [1, 2]
+        assert {int(one["track_id"]): int(one["reason"]) for one in events} == {1: NO_REASON, 2: reason}
+        assert len(events) == 2
+
+
+def test_who_stays_when_the_flagged_one_ahead_has_gone_is_flagged():
+    """It goes before the one behind it is due, which then is on its own for longer than a queue takes to go on."""
+    events = run({1: stopping_at(50, Y, 5.0, 32.0), 2: stopping_at(44, Y, 20.0, 80.0)}, 80.0)
+    assert [(one["track_id"], one["judgement"]) for one in events] == [(1, VIOLATION), (2, VIOLATION)]
+    assert events["time_s"][1] - 32.0 > 8.0
+
+
+def test_its_last_metre_of_braking_is_no_way_from_where_it_rests():
+    """It is 0.9 m from there when it has all but stopped; then the box shakes by more than the rest of the radius."""
+
+    def motion(time_s: float) -> tuple[float, float, float, float]:
+        before = 10.0 * max(5.0 - time_s, 0.0) + (0.9 if time_s < 5.4 else 0.0)
+        shake = 0.2 * np.sin(time_s) if time_s > 7.0 else 0.0
+        return 40.0 - before + shake, Y, 10.0 if time_s < 5.0 else 0.0, 0.0
+
+    events = drive(judge(), {1: motion}, 40.0, 0.25)
+    assert events["since_s"].tolist() == [5.0]
+    assert events["time_s"][0] == pytest.approx(25.0, abs=0.3)
 
 
 @pytest.mark.parametrize(("state", "told"), [("red", 0), ("green", 1)])

@@ -10,7 +10,7 @@ from benchmarks.scenes.course import Course
 from benchmarks.scenes.plan import Plan
 from benchmarks.scenes.tables import Event, Truth
 from benchmarks.scenes.truth_box import footprint_share
-from benchmarks.scenes.truth_lines import class_of
+from benchmarks.scenes.truth_lines import class_of, decisive_row
 
 #: Comes to stand: slower than this. In one place: within half a metre of it, so that no displacement is over 1 m.
 STILL_MPS, PLACE_M = 0.3, 0.5
@@ -27,7 +27,8 @@ def standing_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     """Stands with its middle in a lane (or half of its footprint in the zone) for the dwell, nobody right before it.
 
     The event is when the dwell is over; a table says when it came to stand. Nobody can be sure within a second of the
-    dwell, of who queues for some of the time, nor of who stands a little further behind another than the reach.
+    dwell, of who queues for some of the time, nor of who stands a little further behind another than the reach. What
+    decides is seen when it comes to stand and when the dwell is over: between these it may be hidden.
     """
     stopping = rule["type"] == "stopping"
     dwell_s = float(rule.get("dwell_s", 5.0))
@@ -41,10 +42,11 @@ def standing_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     events: list[Event] = []
     unsure: list[Event] = []
     table: list[dict[str, Any]] = []
+    decisive: list[dict[str, Any]] = []
     for who, begin_s, end_s, middle, front, shifted in stands:
         if class_of(course, who) not in CLASSES[rule["type"]] or end_s - begin_s < dwell_s - 1.0:
             continue
-        half = _half_inside(course, who, begin_s, outlines) if stopping else 1.0
+        half = _half_inside(course, who, 0.5 * (begin_s + end_s), outlines) if stopping else 1.0
         if not (half > 0.5 - NEAR_SHARE if stopping else any(_in_box(middle, outline) for outline in outlines)):
             continue
         ahead = [
@@ -54,22 +56,28 @@ def standing_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
         ]
         queued = [(max(b, begin_s), min(e, end_s), near) for b, e, near in ahead if min(e, end_s) > max(b, begin_s)]
         one = Event(begin_s + dwell_s, str(rule["name"]), class_of(course, who), None, None, who)
+        maybe = [one._replace(time_s=float(at)) for at in np.arange(one.time_s, end_s + 20.0, 1.0)]
+        # No vehicle moves sideways while it stands, nor waits askew for another: where it is and what is ahead of it
+        # then are the simulator's.
+        if shifted:
+            unsure += maybe
+            continue
         if queued:
             alone_s = (end_s - begin_s) - sum(e - b for b, e, near in queued if near)
             left_s = max((e for _, e, near in queued if near), default=begin_s)
             if alone_s > dwell_s - 1.0 or end_s - left_s > RELEASE_S - 1.0:
-                unsure += [one._replace(time_s=float(at)) for at in np.arange(one.time_s, end_s + 20.0, 1.0)]
+                unsure += maybe
             continue
-        # No vehicle moves sideways while it stands; one that has about half of it in a zone may be held to stand in it
-        # or not, as long as it does.
-        if half < 0.5 + NEAR_SHARE or shifted:
-            unsure += [one._replace(time_s=float(at)) for at in np.arange(one.time_s, end_s + 20.0, 1.0)]
+        # One that has about half of it in a zone may be held to stand in it or not, as long as it does.
+        if half < 0.5 + NEAR_SHARE:
+            unsure += maybe
         elif end_s - begin_s < dwell_s + 1.0:
             unsure.append(one)
         else:
             events.append(one)
             table.append({"track_id": who, "onset_s": begin_s, "rule": rule["name"]})
-    return Truth(events, unsure, {"onsets": table})
+            decisive.append(decisive_row(one, begin_s, one.time_s, through=False))
+    return Truth(events, unsure, {"onsets": table, "decisive": decisive})
 
 
 def _half_inside(course: Course, who: int, time_s: float, outlines: list[list[tuple[float, float]]]) -> float:

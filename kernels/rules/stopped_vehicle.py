@@ -104,12 +104,12 @@ def step(tracks, clock, signals, settings, state, out):
         if not here or own["reported"] != 0 or own["lane"] < 0 or own["held_s"] < stays.SETTLE_S:
             continue
         lane = settings[own["lane"]]["lane"]
-        around = stays.queue_around(known, own, lane["flow_x_m"], lane["flow_y_m"], s["queue_m"], False)
+        around = stays.queue_around(known, own, lane["flow_x_m"], lane["flow_y_m"], s["queue_m"])
         if around & stays.FLOWING:
             own["flowed_s"] = now
         beside = around & stays.BESIDE and now - own["flowed_s"] > FLOW_S and own["held_s"] < s["blocked_s"]
         red = s["signal"] >= 0 and stops_traffic(signals[max(s["signal"], 0)]["state"])
-        if around & stays.AHEAD or beside or red:
+        if around & (stays.AHEAD | stays.TOLD_AHEAD) or beside or red:
             own["queued_s"] = now
         due_s = max(own["since_s"] + s["dwell_s"], own["queued_s"] + s["release_s"])
         reason = doubt(track, clock, now, 1.0, s["score_min"])

@@ -11,7 +11,7 @@ from kernels import stays
 from kernels._jit import kernel
 from kernels.footprint import zone_share
 from kernels.guards import doubt
-from kernels.records import ENDED, NO_REASON, ZONE, event_dtype
+from kernels.records import ENDED, NO_REASON, QUEUE, ZONE, event_dtype
 from kernels.rule import ClassName, Prepared, Rule, RuleConfig, class_mask
 from kernels.signals import stops_traffic
 
@@ -23,8 +23,8 @@ class Config(RuleConfig, kw_only=True, frozen=True):
     """`share_min` of the road user lies in one of `zones` and stays within `radius_m` for `dwell_s`, as the sign says.
 
     Time with a road user that stands within `queue_m` ahead, or while `signal` stops its traffic, is queueing; it must
-    go on within `release_s`. No stop is shorter than `settle_s`. `classes` leaves out who may stop there. The place of
-    a lost track is remembered for `memory_s`. With `report_end` a second event (phase end) says when it left.
+    go on within `release_s`; behind one that was told of it cannot be judged. No stop is shorter than `settle_s`.
+    `classes` leaves out who may. A lost track's place is kept for `memory_s`. `report_end`: another event as it leaves.
     """
 
     zones: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=32)]
@@ -101,17 +101,18 @@ def step(tracks, clock, signals, settings, state, out):
             continue
         ux, uy = own["footprint"]["ux"], own["footprint"]["uy"]
         # Where its heading is unknown nothing is ahead.
-        ahead = (ux != 0.0 or uy != 0.0) and stays.queue_around(known, own, ux, uy, s["queue_m"], True) & stays.AHEAD
+        around = stays.queue_around(known, own, ux, uy, s["queue_m"]) if ux != 0.0 or uy != 0.0 else 0
         red = s["signal"] >= 0 and stops_traffic(signals[max(s["signal"], 0)]["state"])
-        if ahead or red:
+        if around & stays.AHEAD or red:
             own["queued_s"] = now
         due_s = max(own["since_s"] + limit_s, own["queued_s"] + s["release_s"])
         reason = doubt(track, clock, now, 1.0, s["score_min"])
-        if (
-            now < due_s
-            or (reason != NO_REASON and now < due_s + DOUBT_S)
-            or not (s["classes"] >> track["class_id"]) & 1
-        ):
+        if around & stays.TOLD_AHEAD:
+            own["behind_s"], reason = now, reason if reason != NO_REASON else QUEUE
+        else:
+            due_s = max(due_s, own["behind_s"] + s["release_s"])
+        due_s += DOUBT_S if reason != NO_REASON else 0.0
+        if now < due_s or not (s["classes"] >> track["class_id"]) & 1:
             continue
         share, own["lane"] = 0.0, 0
         for k in range(len(settings)):
