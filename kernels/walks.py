@@ -16,9 +16,10 @@ from kernels.zones import edge_part, zone_at
 FOOT = np.dtype([("time_s", "<f8"), ("x_px", "<f8"), ("y_px", "<f8"), ("x_m", "<f8"), ("y_m", "<f8")])
 
 #: One road user: where it was last, where it went in (or was first seen) and out, from which side of the line across
-#: the crosswalk it went in (+1 or -1; 0: first seen on it). `walks`: it is on its way, `inside`: on the crosswalk,
-#: `entered`: it was seen to step on. `wait_s`: since when it waits, last seen to at `wait_seen_s`; `waited_s`: how
-#: long it had; `stood`: it stands where it went in, and has not stepped off yet. -infinite and infinite where it was first seen waiting: nobody knows since when.
+#: the crosswalk it went in (+1 or -1; 0: first seen on it). `known`: it was seen, `off`: beside the crosswalk. `walks`:
+#: it is on its way, `inside`: on the crosswalk, `entered`: it was seen to step on, `stood`: it stands where it went in,
+#: and has not stepped off yet. `wait_s`: since when it waits, last seen to at `wait_seen_s`; `waited_s`: how long it
+#: had; -infinite and infinite where it was first seen waiting: nobody knows since when.
 WALK = np.dtype(
     [
         ("last", FOOT),
@@ -32,6 +33,7 @@ WALK = np.dtype(
         ("side", "<i1"),
         ("signal_state", "<i1"),
         ("known", "<u1"),
+        ("off", "<u1"),
         ("walks", "<u1"),
         ("inside", "<u1"),
         ("entered", "<u1"),
@@ -57,6 +59,7 @@ ON_ITS_WAY, OVER, BACK = range(3)
 def walk_reset(walk, track_id):
     """Forget a track: it is nowhere."""
     walk["track_id"], walk["known"], walk["walks"], walk["inside"], walk["entered"] = track_id, 0, 0, 0, 0
+    walk["off"], walk["stood"] = 0, 0
     walk["wait_s"], walk["wait_seen_s"], walk["waited_s"] = math.nan, -math.inf, math.nan
 
 
@@ -88,7 +91,7 @@ def wait_step(walk, track, waits):
     """Note since when a road user waits at a kerb: in one of the rows' zones, with short absences."""
     if zone_at(waits, float(track["foot_x_px"]), float(track["foot_y_px"])) >= 0:
         if track["time_s"] - walk["wait_seen_s"] > LEAVE_S:
-            walk["wait_s"] = track["time_s"] if walk["known"] != 0 else -math.inf
+            walk["wait_s"] = track["time_s"] if walk["off"] != 0 else -math.inf
         walk["wait_seen_s"] = track["time_s"]
 
 
@@ -154,6 +157,7 @@ def walk_step(walk, zone, line, waits, track):
         foot_between(walk["exit"], last, track, edge_part(zone, last["x_px"], last["y_px"], x, y))
     if not here:
         wait_step(walk, track, waits)
+        walk["off"] = 1
     elif walk["walks"] != 0 and walk["entered"] != 0:
         edge_step(walk, track)
     walk["inside"], walk["known"] = here, 1

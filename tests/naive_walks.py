@@ -46,7 +46,7 @@ def edge(zone, a, b):
 def wait_step(places, zone, waits, entry_s, edge_s=()):
     """How long one had waited when it stepped on: back through the places at a kerb, absences of a second forgiven.
 
-    Infinite where that leads back to the first of all its places. `edge_s`: times at which it only shook off the kerb.
+    Infinite where it was not seen beside the crosswalk before. `edge_s`: times at which it only shook off the kerb.
     """
     kerb = [
         time_s
@@ -61,7 +61,8 @@ def wait_step(places, zone, waits, entry_s, edge_s=()):
         if since_s - time_s > 1.0:
             break
         since_s = time_s
-    return math.inf if since_s == places[0][0] else entry_s - since_s
+    before = [place for place in places if place[0] < since_s and not inside_zone(zone, place[1], place[2])]
+    return entry_s - since_s if before else math.inf
 
 
 def near_entry(walk, now, heights=0.6):

@@ -111,6 +111,11 @@ def test_nobody_knows_how_long_one_has_waited_who_was_first_seen_waiting():
     def course(t: float) -> tuple[float, float]:
         return 12.0, 8.0 + 1.0 * max(t - 10.0, 0.0)
 
+    def shaking(t: float) -> tuple[float, float]:
+        return 12.0, 10.02 if t < 1.0 else 9.98 + 1.0 * max(t - 10.0, 0.0)
+
+    event = court(waits=("north", "south")).all_of(drive(1, shaking, every(0.1, 30.0), class_id=PERSON))
+    assert np.isnan(event["wait_s"][0])
     event = court(waits=("north", "south")).all_of(drive(1, course, every(0.1, 30.0), class_id=PERSON))
     assert np.isnan(event["wait_s"][0])
     assert event["truncated"][0] == 4
@@ -251,7 +256,7 @@ def test_the_parts_of_a_walk_like_their_twins_by_hand():
     wait_step(walk, walker(1)[3][0], settings)
     assert walk["wait_s"] == -np.inf
     walk_reset(walk, 5)
-    walk["known"] = 1
+    walk["off"] = 1
     wait_step(walk, walker(1)[3][0], settings)
     assert walk["wait_s"] == pytest.approx(walker(1)[3]["time_s"][0])
     place = tuple(float(walker(1)[3][name][0]) for name in ("time_s", "foot_x_px", "foot_y_px", "foot_x_m", "foot_y_m"))
