@@ -87,10 +87,16 @@ def side_of(line, foot):
 
 
 @kernel
+def waits_on(walk, time_s):
+    """Say whether one that waited does so still: it was away for a short time, or only not seen."""
+    return time_s - walk["wait_seen_s"] <= LEAVE_S or walk["last"]["time_s"] <= walk["wait_seen_s"]
+
+
+@kernel
 def wait_step(walk, track, waits):
     """Note since when a road user waits at a kerb: in one of the rows' zones, with short absences."""
     if zone_at(waits, float(track["foot_x_px"]), float(track["foot_y_px"])) >= 0:
-        if track["time_s"] - walk["wait_seen_s"] > LEAVE_S:
+        if not waits_on(walk, track["time_s"]):
             walk["wait_s"] = track["time_s"] if walk["off"] != 0 else -math.inf
         walk["wait_seen_s"] = track["time_s"]
 
@@ -107,7 +113,7 @@ def edge_step(walk, track):
     """Let one that waits at the very edge, and is seen on the crosswalk there, go on waiting."""
     now, heights = track["time_s"], heights_in(walk, track)
     waited = walk["waited_s"] == walk["waited_s"]
-    if heights <= WAY_HEIGHTS and waited and now - walk["wait_seen_s"] <= LEAVE_S:
+    if heights <= WAY_HEIGHTS and waited and waits_on(walk, now):
         walk["wait_seen_s"] = now
     stood_s = now - walk["entry"]["time_s"]
     walk["stood"] = heights <= STAND_HEIGHTS and (walk["stood"] != 0 or stood_s > LEAVE_S)
@@ -151,7 +157,7 @@ def walk_step(walk, zone, line, waits, track):
         walk["walks"], walk["height_px"] = 1, track["y2_px"] - track["y1_px"]
         walk["entered"], walk["signal_state"], walk["stood"] = walk["known"], -1, 0
         walk["side"] = side_of(line, walk["entry"]) if walk["known"] != 0 else 0
-        waited = walk["known"] != 0 and walk["entry"]["time_s"] - walk["wait_seen_s"] <= LEAVE_S
+        waited = walk["known"] != 0 and waits_on(walk, walk["entry"]["time_s"])
         walk["waited_s"] = walk["entry"]["time_s"] - walk["wait_s"] if waited else math.nan
     elif not here and walk["inside"] != 0:
         foot_between(walk["exit"], last, track, edge_part(zone, last["x_px"], last["y_px"], x, y))

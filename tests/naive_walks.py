@@ -44,25 +44,26 @@ def edge(zone, a, b):
 
 
 def wait_step(places, zone, waits, entry_s, edge_s=()):
-    """How long one had waited when it stepped on: back through the places at a kerb, absences of a second forgiven.
+    """How long one had waited when it stepped on: back through the places at a kerb.
 
-    Infinite where it was not seen beside the crosswalk before. `edge_s`: times at which it only shook off the kerb.
+    Where it was seen elsewhere in between, a second is forgiven. Infinite where it was not seen beside the crosswalk
+    before. `edge_s`: times at which it only shook off the kerb.
     """
-    kerb = [
-        time_s
-        for time_s, x, y, _, _ in places
-        if not inside_zone(zone, x, y) and any(row["zone"]["n"] and inside_zone(row["zone"], x, y) for row in waits)
-    ]
-    kerb = sorted([*kerb, *edge_s])
-    if not kerb or entry_s - kerb[-1] > 1.0:
+    kerb = []
+    for k, (time_s, x, y, _, _) in enumerate(places):
+        beside = not inside_zone(zone, x, y)
+        at_kerb = beside and any(row["zone"]["n"] and inside_zone(row["zone"], x, y) for row in waits)
+        if at_kerb or time_s in edge_s:
+            kerb.append(k)
+    if not kerb or (entry_s - places[kerb[-1]][0] > 1.0 and kerb[-1] + 1 < len(places)):
         return math.nan
-    since_s = kerb[-1]
-    for time_s in reversed(kerb):
-        if since_s - time_s > 1.0:
+    first = kerb[-1]
+    for k in reversed(kerb):
+        if places[first][0] - places[k][0] > 1.0 and first - k > 1:
             break
-        since_s = time_s
-    before = [place for place in places if place[0] < since_s and not inside_zone(zone, place[1], place[2])]
-    return entry_s - since_s if before else math.inf
+        first = k
+    before = [place for place in places[:first] if not inside_zone(zone, place[1], place[2])]
+    return entry_s - places[first][0] if before else math.inf
 
 
 def near_entry(walk, now, heights=0.6):

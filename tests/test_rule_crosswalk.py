@@ -136,6 +136,15 @@ def test_who_waits_at_the_very_edge_and_is_seen_on_the_crosswalk_still_waits():
     assert event["cross_s"][0] == pytest.approx(10.0, abs=0.3)
 
 
+def test_who_is_hidden_at_the_kerb_still_waits():
+    def course(t: float) -> tuple[float, float]:
+        return 12.0, 4.0 + 1.0 * min(t, 4.5) + 1.0 * max(t - 20.0, 0.0)
+
+    rows = drive(1, course, every(0.1, 40.0), class_id=PERSON)
+    event = court(waits=("north",)).all_of([row for row in rows if not 10.0 < row["time_s"][0] < 12.5])
+    assert event["wait_s"][0] == pytest.approx(19.5, abs=0.15)
+
+
 def test_the_signal_is_that_of_the_first_step():
     rule = court(signal="lamp")
     found = []

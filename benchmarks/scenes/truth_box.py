@@ -38,8 +38,8 @@ def box_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     """Stops (below 3 km/h for 3 s) in the box; as it drove in there was less room than its length and 1 m beyond it.
 
     Room: on the lane that it left by, from the end of the box to the rear of whoever is slower than 10 km/h there, or
-    is still in the box on its way there. Who left nowhere before the end is not told of. Decisive: that it drove in
-    and who took its room then, that it stood, and that it left.
+    is still in the box on its way there. Who left nowhere before the end is not told of. Decisive: how it drove in and
+    came to stand, who took its room as it drove in, and how it drove out.
     """
     outline = plan.zones[rule["zone"]]
     reach_m = float(np.abs(np.array(outline)).max())
@@ -80,8 +80,8 @@ def box_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
             entry_s, since_s = float(course.time_s[at]), float(course.time_s[rows][since])
             left_s = float(course.time_s[rows][_left(course, rows)])
             decisive += [
-                decisive_row(one, entry_s, left_s, through=False),
-                decisive_row(one, since_s, since_s + HELD_S, through=True),
+                decisive_row(one, entry_s, since_s + HELD_S, through=True),
+                decisive_row(one, min(since_s + stood_s, left_s), left_s, through=True),
                 decisive_row(one, entry_s, entry_s, through=False, whom=taker),
             ]
         table.append(
