@@ -43,6 +43,11 @@ def edge(zone, a, b):
     return foot_between(a, b, low)
 
 
+def waits_on(places, k, time_s, number):
+    """Whether it was away for a second at most between a place and the one of this time and number, or not seen."""
+    return time_s - places[k][0] <= 1.0 or number - k == 1
+
+
 def wait_step(places, zone, waits, entry_s, edge_s=()):
     """How long one had waited when it stepped on: back through the places at a kerb.
 
@@ -55,20 +60,25 @@ def wait_step(places, zone, waits, entry_s, edge_s=()):
         at_kerb = beside and any(row["zone"]["n"] and inside_zone(row["zone"], x, y) for row in waits)
         if at_kerb or time_s in edge_s:
             kerb.append(k)
-    if not kerb or (entry_s - places[kerb[-1]][0] > 1.0 and kerb[-1] + 1 < len(places)):
+    if not kerb or not waits_on(places, kerb[-1], entry_s, len(places)):
         return math.nan
     first = kerb[-1]
     for k in reversed(kerb):
-        if places[first][0] - places[k][0] > 1.0 and first - k > 1:
+        if not waits_on(places, k, places[first][0], first):
             break
         first = k
     before = [place for place in places[:first] if not inside_zone(zone, place[1], place[2])]
     return entry_s - places[first][0] if before else math.inf
 
 
+def heights_in(walk, now):
+    """How many of its heights it is from its first step."""
+    return math.dist(walk.entry[1:3], now[1:3]) / walk.height
+
+
 def near_entry(walk, now, heights=0.6):
     """So near to its first step one only shakes."""
-    return math.dist(walk.entry[1:3], now[1:3]) <= heights * walk.height
+    return heights_in(walk, now) <= heights
 
 
 def edge_step(user, walk, zone, waits, now):

@@ -71,8 +71,11 @@ def _box(seeds: Sequence[int]) -> list[Figure]:
         runs = [run_scene("spill", spill.make, spill.Knobs(seed=seed), NOISY, what) for seed in seeds]
         out += _pair(f"blocked box, {said}", scored(runs, "blocked box", BOX_S))
     stood = [row for run in runs for row in run.table("boxed") if row["blocked"] == "0" and row["sure"] == "1"]
+    boxed = sum(row["blocked"] == row["sure"] == "1" for run in runs for row in run.table("boxed"))
+    hidden = boxed - sum(event.rule == "blocked box" for run in runs for event in run.truth)
     return [
         *out,
+        Figure("blocked box: hidden, so left out", str(hidden), boxed, "", "", None, hidden),
         Figure("blocked box: stood in it, had had room", str(len(stood)), len(stood), "", "", None, len(stood)),
     ]
 

@@ -21,7 +21,7 @@ from benchmarks.scenes.road_stories import NORTH, SOUTH, TRAITS
 from benchmarks.scenes.store import Made
 from benchmarks.scenes.sumo import FCD, simulate
 from benchmarks.scenes.tables import Event, Truth
-from benchmarks.scenes.truth_lines import class_of, decisive_row
+from benchmarks.scenes.truth_lines import class_of
 
 COLLISIONS = "collisions.xml"
 #: Two that touched slide so hard to a stand, and stand for so long.
@@ -36,8 +36,6 @@ HARD_MPS2, NOTICE_S = 8.0, (1.5, 2.2)
 ALARM_S, STILL_S, STILL_MPS, CLOSING_MPS = 10.0, 3.0, 0.5, 2.0
 #: So near the drawn road's ends nobody can be sure of what is still seen of both.
 MARGIN_M = 8.0
-#: How two come to touch shows so long before.
-COMING_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -168,14 +166,13 @@ def crash_truth(course: Course, collisions: list[tuple[float, str, str]], rule: 
     """Two touched, and both then stand for 3 s within 10 s, in view; the event is when they have.
 
     Who touched too softly to be told from standing close, or at the ends of the view, may be told or not; so may what
-    others do near the place within the minute of the same incident. Decisive: how both came to touch.
+    others do near the place within the minute of the same incident.
     """
     number = {name: k + 1 for k, name in enumerate(course.names)}
     rows = dict(course.each())
     events: list[Event] = []
     unsure: list[Event] = []
     table: list[dict[str, Any]] = []
-    decisive: list[dict[str, Any]] = []
     for time_s, collider, victim in collisions:
         both = [number.get(collider, 0), number.get(victim, 0)]
         if not all(who in rows for who in both):
@@ -190,15 +187,13 @@ def crash_truth(course: Course, collisions: list[tuple[float, str, str]], rule: 
         at = due_s if np.isfinite(due_s) else time_s + STILL_S
         one = Event(float(at), rule, class_of(course, both[0]), None, None, both[0])
         (events if sure else unsure).append(one)
-        if sure:
-            decisive += [decisive_row(one, time_s - COMING_S, time_s, through=True, whom=who) for who in both]
         table.append(
             {
                 "time_s": time_s, "collider": both[0], "victim": both[1], "closing_mps": closing,
                 "y_m": places[0], "due_s": due_s,
             }
         )  # fmt: skip
-    return Truth(events, unsure, {"crashes": table, "decisive": decisive})
+    return Truth(events, unsure, {"crashes": table})
 
 
 def _row(course: Course, rows: slice, time_s: float) -> int:
