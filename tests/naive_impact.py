@@ -88,7 +88,7 @@ def impacts_step(scene, clock, s):
             brakes = [u.braking[1] for u in users if abs(u.braking[0] - one.worst["time_s"]) <= 1.0]
             hard = max(brakes, default=-math.inf)
             last_s = min(u.time_s for u in users)
-            unseen = now - last_s > 1.0 and last_s - one.worst["time_s"] < 0.1
+            unseen = now - last_s > 0.5 and last_s - one.worst["time_s"] < 0.1
             if (
                 (one.drac > 12.0 and unseen)
                 or one.ttc_s <= 0.1
