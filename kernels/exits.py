@@ -28,9 +28,16 @@ EXIT = np.dtype(
 #: since it stands, and its crossing where this is a line.
 ROOM = np.dtype([("crossing", CROSSING), ("free_m", "<f8"), ("people", "<u1")])
 
-#: A road user as the others see it.
+#: A road user as the others see it. `still_s`: since when it is near `x_m`, `y_m`.
 SEEN = np.dtype(
-    [("footprint", FOOTPRINT), ("speed_mps", "<f4"), ("track_id", "<u4"), ("class_id", "<u1"), ("alive", "<u1")]
+    [
+        ("footprint", FOOTPRINT),
+        *((name, "<f8") for name in ("still_s", "x_m", "y_m")),
+        ("speed_mps", "<f4"),
+        ("track_id", "<u4"),
+        ("class_id", "<u1"),
+        ("alive", "<u1"),
+    ]
 )
 
 #: It is on a way out or in the box with more than this share of its footprint.

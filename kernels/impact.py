@@ -55,6 +55,9 @@ LIMITS = np.dtype([(name, "<f8") for name in IMPACT_LIMITS])
 
 #: So little before contact footprints do touch: they are no better known.
 CONTACT_S = 0.1
+#: One that was last seen when it would have had to brake with more than this, harder than any road user can, and is not
+#: seen for GONE_S since, has met the other.
+DRAC_MAX_MPS2, GONE_S = 12.0, 0.5
 #: Braking so near to the moment belongs to it, and an encounter is over so long after it.
 NEAR_S, QUIET_S = 1.0, 2.0
 #: A heading is compared with that of so long before; no road user turns with more than this on its own.
@@ -158,6 +161,8 @@ def impacts_step(known, clock, s):
             if ours and abs(user["brake_s"] - one["at_s"]) <= NEAR_S:
                 braking = max(braking, user["brake_mps2"])
         met = one["ttc_s"] <= CONTACT_S or (one["ttc_s"] < s["ttc_max_s"] and braking >= s["braking_mps2"])
+        seen_s = min(a["time_s"], b["time_s"])
+        met |= one["drac_mps2"] > DRAC_MAX_MPS2 and now - seen_s > GONE_S and seen_s - one["at_s"] < CONTACT_S
         if ours and met:
             at = impact_add(known, a, b, one["at_s"])
             if at >= 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from kernels._jit import kernel
@@ -41,6 +43,8 @@ STUCK = np.dtype(
 OUT_SHARE, IN_SHARE = 0.02, 0.05
 #: On a way out with so much it has taken it.
 TAKEN_SHARE = 0.3
+#: Whose speed is not known goes no faster than it takes to leave a place by this, as for every stop.
+STILL_M = 1.0
 #: How a line is crossed, as in line_count.
 SETTLE_S, BAND_PX, BAND_SHARE = 0.1, 2.0, 0.1
 
@@ -52,14 +56,26 @@ def stuck_states(exits):
 
 
 @kernel
+def still_step(seen, time_s):
+    """Follow for how long a road user has been in one place: where its speed is not known, that bounds it."""
+    x, y = seen["footprint"]["x_m"], seen["footprint"]["y_m"]
+    if seen["still_s"] != seen["still_s"] or math.hypot(x - seen["x_m"], y - seen["y_m"]) > STILL_M:
+        seen["still_s"], seen["x_m"], seen["y_m"] = time_s, x, y
+    if seen["speed_mps"] != seen["speed_mps"] and time_s > seen["still_s"]:
+        seen["speed_mps"] = STILL_M / (time_s - seen["still_s"])
+
+
+@kernel
 def seen_step(seen, track):
     """Follow one road user; say whether it is on the road where that is measured."""
     if seen["track_id"] != track["id"]:
         seen["track_id"] = track["id"]
         footprint_reset(seen["footprint"])
+        seen["still_s"] = math.nan
     seen["alive"], seen["class_id"], seen["speed_mps"] = 0, track["class_id"], track["speed_mps"]
     if track["flags"] & ENDED == 0 and footprint_fill(seen["footprint"], track):
         seen["alive"] = 1
+        still_step(seen, track["time_s"])
     return seen["alive"] != 0
 
 

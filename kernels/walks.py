@@ -16,9 +16,10 @@ from kernels.zones import edge_part, zone_at
 FOOT = np.dtype([("time_s", "<f8"), ("x_px", "<f8"), ("y_px", "<f8"), ("x_m", "<f8"), ("y_m", "<f8")])
 
 #: One road user: where it was last, where it went in (or was first seen) and out, from which side of the line across
-#: the crosswalk it went in (+1 or -1; 0: first seen on it). `walks`: it is on its way, `inside`: on the crosswalk,
-#: `entered`: it was seen to step on. `wait_s`: since when it waits, last seen to at `wait_seen_s`; `waited_s`: how
-#: long it had.
+#: the crosswalk it went in (+1 or -1; 0: first seen on it). `known`: it was seen, `off`: beside the crosswalk. `walks`:
+#: it is on its way, `inside`: on the crosswalk, `entered`: it was seen to step on, `stood`: it stands where it went in,
+#: and has not stepped off yet. `wait_s`: since when it waits, last seen to at `wait_seen_s`; `waited_s`: how long it
+#: had; -infinite and infinite where it was first seen waiting: nobody knows since when.
 WALK = np.dtype(
     [
         ("last", FOOT),
@@ -32,9 +33,11 @@ WALK = np.dtype(
         ("side", "<i1"),
         ("signal_state", "<i1"),
         ("known", "<u1"),
+        ("off", "<u1"),
         ("walks", "<u1"),
         ("inside", "<u1"),
         ("entered", "<u1"),
+        ("stood", "<u1"),
         ("reason", "<u1"),
     ]
 )
@@ -46,6 +49,8 @@ LEAVE_S = 1.0
 GROUP_S, GROUP_M = 2.0, 2.0
 #: Who was first seen on the crosswalk must have walked so many of its heights on it; nearer to a first step it shakes.
 WAY_HEIGHTS = 0.6
+#: Who stays so near to where it went in for longer than LEAVE_S stands at the edge.
+STAND_HEIGHTS = 0.15
 #: What a walk is after a row: going on or none, over to the other side, back to its own.
 ON_ITS_WAY, OVER, BACK = range(3)
 
@@ -54,7 +59,8 @@ ON_ITS_WAY, OVER, BACK = range(3)
 def walk_reset(walk, track_id):
     """Forget a track: it is nowhere."""
     walk["track_id"], walk["known"], walk["walks"], walk["inside"], walk["entered"] = track_id, 0, 0, 0, 0
-    walk["wait_s"], walk["waited_s"] = math.nan, math.nan
+    walk["off"], walk["stood"] = 0, 0
+    walk["wait_s"], walk["wait_seen_s"], walk["waited_s"] = math.nan, -math.inf, math.nan
 
 
 @kernel
@@ -81,12 +87,39 @@ def side_of(line, foot):
 
 
 @kernel
+def waits_on(walk, time_s):
+    """Say whether one that waited does so still: it was away for a short time, or only not seen."""
+    return time_s - walk["wait_seen_s"] <= LEAVE_S or walk["last"]["time_s"] <= walk["wait_seen_s"]
+
+
+@kernel
 def wait_step(walk, track, waits):
     """Note since when a road user waits at a kerb: in one of the rows' zones, with short absences."""
     if zone_at(waits, float(track["foot_x_px"]), float(track["foot_y_px"])) >= 0:
-        if walk["wait_s"] != walk["wait_s"] or track["time_s"] - walk["wait_seen_s"] > LEAVE_S:
-            walk["wait_s"] = track["time_s"]
+        if not waits_on(walk, track["time_s"]):
+            walk["wait_s"] = track["time_s"] if walk["off"] != 0 else -math.inf
         walk["wait_seen_s"] = track["time_s"]
+
+
+@kernel
+def heights_in(walk, track):
+    """Return how many of its heights a road user is from where it went onto the crosswalk."""
+    dx, dy = track["foot_x_px"] - walk["entry"]["x_px"], track["foot_y_px"] - walk["entry"]["y_px"]
+    return math.hypot(dx, dy) / walk["height_px"]
+
+
+@kernel
+def edge_step(walk, track):
+    """Let one that waits at the very edge, and is seen on the crosswalk there, go on waiting."""
+    now, heights = track["time_s"], heights_in(walk, track)
+    waited = walk["waited_s"] == walk["waited_s"]
+    if heights <= WAY_HEIGHTS and waited and waits_on(walk, now):
+        walk["wait_seen_s"] = now
+    stood_s = now - walk["entry"]["time_s"]
+    walk["stood"] = heights <= STAND_HEIGHTS and (walk["stood"] != 0 or stood_s > LEAVE_S)
+    if walk["stood"] != 0:
+        walk["entry"]["time_s"], walk["signal_state"] = now, -1
+        walk["waited_s"] += stood_s
 
 
 @kernel
@@ -113,8 +146,7 @@ def walk_step(walk, zone, line, waits, track):
     here = inside_zone(zone, x, y)
     last = walk["last"]
     # Who waits at the very edge shakes onto the crosswalk and off it: the first step is the last of these.
-    shaken_px = math.hypot(x - walk["entry"]["x_px"], y - walk["entry"]["y_px"])
-    again = walk["walks"] != 0 and walk["entered"] != 0 and shaken_px <= WAY_HEIGHTS * walk["height_px"]
+    again = walk["walks"] != 0 and walk["entered"] != 0 and heights_in(walk, track) <= WAY_HEIGHTS
     if here and walk["inside"] == 0 and (walk["walks"] == 0 or again):
         if walk["known"] != 0:
             part = edge_part(zone, last["x_px"], last["y_px"], x, y)
@@ -123,14 +155,17 @@ def walk_step(walk, zone, line, waits, track):
             foot_at(walk["entry"], track)
         walk["reason"] = walk["reason"] if again else 0
         walk["walks"], walk["height_px"] = 1, track["y2_px"] - track["y1_px"]
-        walk["entered"], walk["signal_state"] = walk["known"], -1
+        walk["entered"], walk["signal_state"], walk["stood"] = walk["known"], -1, 0
         walk["side"] = side_of(line, walk["entry"]) if walk["known"] != 0 else 0
-        waited = walk["known"] != 0 and walk["entry"]["time_s"] - walk["wait_seen_s"] <= LEAVE_S
+        waited = walk["known"] != 0 and waits_on(walk, walk["entry"]["time_s"])
         walk["waited_s"] = walk["entry"]["time_s"] - walk["wait_s"] if waited else math.nan
     elif not here and walk["inside"] != 0:
         foot_between(walk["exit"], last, track, edge_part(zone, last["x_px"], last["y_px"], x, y))
     if not here:
         wait_step(walk, track, waits)
+        walk["off"] = 1
+    elif walk["walks"] != 0 and walk["entered"] != 0:
+        edge_step(walk, track)
     walk["inside"], walk["known"] = here, 1
     foot_at(last, track)
     if here or walk["walks"] == 0 or track["time_s"] - walk["exit"]["time_s"] <= LEAVE_S:

@@ -87,7 +87,13 @@ def impacts_step(scene, clock, s):
         if len(users) == 2 and one.worst is not None:
             brakes = [u.braking[1] for u in users if abs(u.braking[0] - one.worst["time_s"]) <= 1.0]
             hard = max(brakes, default=-math.inf)
-            if one.ttc_s <= 0.1 or (one.ttc_s < s["ttc_max_s"] and hard >= s["braking_mps2"]):
+            last_s = min(u.time_s for u in users)
+            unseen = now - last_s > 0.5 and last_s - one.worst["time_s"] < 0.1
+            if (
+                (one.drac > 12.0 and unseen)
+                or one.ttc_s <= 0.1
+                or (one.ttc_s < s["ttc_max_s"] and hard >= s["braking_mps2"])
+            ):
                 braking = hard if brakes and hard > -math.inf else math.nan
                 note = {"ttc": one.ttc_s, "braking": braking, "reason": one.worst["reason"]}
                 impact_add(scene, users, one.worst["time_s"], one.worst["at"], **note)

@@ -25,6 +25,7 @@ class User:
     alive: bool = False
     name: str = ""
     speed: float = math.nan
+    still: tuple | None = None
 
 
 @dataclass
@@ -70,12 +71,23 @@ def stuck_reset():
     return Visit()
 
 
+def still_step(user, now):
+    """An unknown speed is no more than a metre in the time that it has been within a metre of a place."""
+    here = (user.rect["x_m"], user.rect["y_m"])
+    if user.still is None or math.dist(here, user.still[1]) > 1.0:
+        user.still = (now, here)
+    elif math.isnan(user.speed) and now > user.still[0]:
+        user.speed = 1.0 / (now - user.still[0])
+
+
 def seen_step(memory, track):
     """The latest of each track that is not lost."""
     user = memory.users.setdefault(int(track["id"]), User(int(track["id"])))
     rect = None if track["flags"] & ENDED else naive_footprint.footprint_fill(user.rect, track)
     user.alive, user.rect = rect is not None, rect or user.rect
     user.name, user.speed = CLASSES[track["class_id"]], float(track["speed_mps"])
+    if user.alive:
+        still_step(user, float(track["time_s"]))
     return user.alive
 
 

@@ -14,7 +14,7 @@ from kernels.records import AT_EDGE, ENDED
 
 def walk_reset():
     """A track that has been nowhere."""
-    return SimpleNamespace(places=[], walk=None, entries=[])
+    return SimpleNamespace(places=[], walk=None, entries=[], edge_s=set())
 
 
 def foot_between(a, b, part):
@@ -43,26 +43,55 @@ def edge(zone, a, b):
     return foot_between(a, b, low)
 
 
-def wait_step(places, zone, waits, entry_s):
-    """How long one had waited when it stepped on: back through the places at a kerb, absences of a second forgiven."""
-    kerb = [
-        time_s
-        for time_s, x, y, _, _ in places
-        if not inside_zone(zone, x, y) and any(row["zone"]["n"] and inside_zone(row["zone"], x, y) for row in waits)
-    ]
-    if not kerb or entry_s - kerb[-1] > 1.0:
+def waits_on(places, k, time_s, number):
+    """Whether it was away for a second at most between a place and the one of this time and number, or not seen."""
+    return time_s - places[k][0] <= 1.0 or number - k == 1
+
+
+def wait_step(places, zone, waits, entry_s, edge_s=()):
+    """How long one had waited when it stepped on: back through the places at a kerb.
+
+    Where it was seen elsewhere in between, a second is forgiven. Infinite where it was not seen beside the crosswalk
+    before. `edge_s`: times at which it only shook off the kerb.
+    """
+    kerb = []
+    for k, (time_s, x, y, _, _) in enumerate(places):
+        beside = not inside_zone(zone, x, y)
+        at_kerb = beside and any(row["zone"]["n"] and inside_zone(row["zone"], x, y) for row in waits)
+        if at_kerb or time_s in edge_s:
+            kerb.append(k)
+    if not kerb or not waits_on(places, kerb[-1], entry_s, len(places)):
         return math.nan
-    since_s = kerb[-1]
-    for time_s in reversed(kerb):
-        if since_s - time_s > 1.0:
+    first = kerb[-1]
+    for k in reversed(kerb):
+        if not waits_on(places, k, places[first][0], first):
             break
-        since_s = time_s
-    return entry_s - since_s
+        first = k
+    before = [place for place in places[:first] if not inside_zone(zone, place[1], place[2])]
+    return entry_s - places[first][0] if before else math.inf
 
 
-def near_entry(walk, now):
+def heights_in(walk, now):
+    """How many of its heights it is from its first step."""
+    return math.dist(walk.entry[1:3], now[1:3]) / walk.height
+
+
+def near_entry(walk, now, heights=0.6):
     """So near to its first step one only shakes."""
-    return math.dist(walk.entry[1:3], now[1:3]) <= 0.6 * walk.height
+    return heights_in(walk, now) <= heights
+
+
+def edge_step(user, walk, zone, waits, now):
+    """It is on the crosswalk, where it stepped on: it waits on there, and where it stands it has not stepped off."""
+    waits_on = not math.isnan(wait_step(user.places, zone, waits, now[0], user.edge_s))
+    if near_entry(walk, now) and waits_on and not math.isnan(walk.waited_s):
+        user.edge_s.add(now[0])
+    if not near_entry(walk, now, 0.15):
+        walk.stands = False
+    elif walk.stands or now[0] - walk.entry[0] > 1.0:
+        walk.stands, walk.state = True, None
+        walk.waited_s += now[0] - walk.entry[0]
+        walk.entry = (now[0], *walk.entry[1:])
 
 
 def walk_step(user, zone, line, waits, track):
@@ -85,22 +114,26 @@ def walk_step(user, zone, line, waits, track):
             exit=None,
             side=side_of(line, entry) if before else 0,
             seen=before is not None,
-            waited_s=wait_step(user.places, zone, waits, entry[0]) if before else math.nan,
+            waited_s=wait_step(user.places, zone, waits, entry[0], user.edge_s) if before else math.nan,
             height=float(track["y2_px"]) - float(track["y1_px"]),
             reason=0,
             state=None,
             lost=False,
+            stands=False,
             cut=False,
         )
         user.entries = [walk]
     elif walk is not None and here and not walk.inside and walk.seen and near_entry(walk, now):
         walk.entry = edge(zone, before, now)
         walk.side = side_of(line, walk.entry)
-        walk.waited_s = wait_step(user.places, zone, waits, walk.entry[0])
+        walk.waited_s = wait_step(user.places, zone, waits, walk.entry[0], user.edge_s)
+        walk.stands = False
         walk.height = float(track["y2_px"]) - float(track["y1_px"])
         walk.state = None
     elif walk is not None and not here and walk.inside:
         walk.exit = edge(zone, before, now)
+    if here and walk.seen:
+        edge_step(user, walk, zone, waits, now)
     user.places.append(now)
     if walk is not None:
         walk.inside = here
@@ -163,13 +196,13 @@ def crosswalk_step(tracks, clock, signals, settings, users):
                 "score": float(track["score"]),
                 "class_id": int(track["class_id"]),
                 "zone": int(s["index"]),
-                "wait_s": walk.waited_s,
+                "wait_s": math.nan if walk.waited_s == math.inf else walk.waited_s,
                 "cross_s": cross_s,
                 "speed_mps": math.dist(walk.entry[3:], walk.exit[3:]) / cross_s if whole else math.nan,
                 "direction": direction_code(s["line"], side_of(s["line"], walk.exit)),
                 "signal_state": -1 if walk.state is None else walk.state,
                 "group": in_group({k: u for k, u in users.items() if u is not user}, None, walk),
-                "truncated": int(not walk.seen) + 2 * int(walk.lost),
+                "truncated": int(not walk.seen) + 2 * int(walk.lost) + 4 * int(walk.waited_s == math.inf),
                 "reason": walk.reason,
             }
         )

@@ -91,7 +91,7 @@ def test_who_is_still_in_the_box_ahead_takes_room():
     assert event["free_m"] == pytest.approx(-6.0, abs=0.2)
 
 
-@pytest.mark.parametrize(("speed", "told"), [(0.0, 1), (2.0, 1), (4.0, 0), (np.nan, 0)])
+@pytest.mark.parametrize(("speed", "told"), [(0.0, 1), (2.0, 1), (4.0, 0), (np.nan, 1)])
 def test_only_what_stands_or_creeps_takes_room(speed, told):
     users = {1: into(), 2: queue_at(14.0)}
     assert len(drive(judge(), users, 15.0, options={2: {"speed_mps": speed}})) == told
@@ -109,6 +109,12 @@ def test_others_take_no_room(other):
 @pytest.mark.parametrize(("stop_x", "go_s", "told"), [(8.0, 7.0, 0), (0.1, 1e9, 0), (20.0, 1e9, 0), (8.0, 9.0, 1)])
 def test_it_must_stand_in_the_box_for_long_enough(stop_x, go_s, told):
     assert len(drive(judge(), {1: into(stop_x, go_s=go_s), 2: queue_at(14.0, go_s=go_s - 1)}, 15.0)) == told
+
+
+def test_who_stands_without_a_speed_worth_having_stands_by_its_place():
+    users = {1: into(), 2: queue_at(14.0)}
+    assert len(drive(judge(), users, 15.0, options={1: {"speed_mps": np.nan}, 2: {"speed_mps": np.nan}})) == 1
+    assert len(drive(judge(), {1: into(go_s=7.5), 2: queue_at(14.0)}, 15.0, options={1: {"speed_mps": np.nan}})) == 0
 
 
 def test_only_the_classes_asked_for():

@@ -147,6 +147,12 @@ def test_one_that_is_hidden_behind_the_other_from_the_blow_on_stands_where_that_
     assert len(told("crash", gone, ends=False)) == 0  # it was seen to leave
 
 
+@pytest.mark.parametrize(("unseen_s", "alarms"), [(3.8, 1), (2.8, 0)])
+def test_one_that_is_hidden_when_it_could_not_have_braked_any_more_has_met_the_other(unseen_s, alarms):
+    rows = [row[(row["id"] != 1) | (row["time_s"] < unseen_s)] for row in rows_of(REAR_END, 14, 25)]
+    assert len(told("crash", rows, ends=False)) == alarms
+
+
 def test_two_that_are_pushed_on_stand_further_away():
     """They meet at x = 40 and slide 30 m as one."""
 

@@ -105,6 +105,46 @@ def test_the_wait_is_from_the_kerb_to_the_first_step():
     assert event["cross_s"][0] == pytest.approx(10.0, abs=0.05)
 
 
+def test_nobody_knows_how_long_one_has_waited_who_was_first_seen_waiting():
+    """Its track broke at the kerb, or it stood there before the stream began: what was seen of its wait is no wait."""
+
+    def course(t: float) -> tuple[float, float]:
+        return 12.0, 8.0 + 1.0 * max(t - 10.0, 0.0)
+
+    def shaking(t: float) -> tuple[float, float]:
+        return 12.0, 10.02 if t < 1.0 else 9.98 + 1.0 * max(t - 10.0, 0.0)
+
+    event = court(waits=("north", "south")).all_of(drive(1, shaking, every(0.1, 30.0), class_id=PERSON))
+    assert np.isnan(event["wait_s"][0])
+    event = court(waits=("north", "south")).all_of(drive(1, course, every(0.1, 30.0), class_id=PERSON))
+    assert np.isnan(event["wait_s"][0])
+    assert event["truncated"][0] == 4
+    assert event["cross_s"][0] == pytest.approx(10.0, abs=0.05)
+
+
+def test_who_waits_at_the_very_edge_and_is_seen_on_the_crosswalk_still_waits():
+    """For longer than an absence is forgiven, to and fro or to the end; the first step is when it goes."""
+
+    def course(t: float) -> tuple[float, float]:
+        if t < 7.0:
+            return 12.0, min(3.0 + 1.0 * t, 9.98)  # on the kerb from 3 s
+        on = 10.04 if 8.0 < t < 11.0 or t > 13.0 else 9.98
+        return 12.0, on + 1.0 * max(t - 20.0, 0.0)
+
+    event = court(waits=("north",)).all_of(drive(1, course, every(0.1, 40.0), class_id=PERSON))
+    assert event["wait_s"][0] == pytest.approx(17.0, abs=0.3)
+    assert event["cross_s"][0] == pytest.approx(10.0, abs=0.3)
+
+
+def test_who_is_hidden_at_the_kerb_still_waits():
+    def course(t: float) -> tuple[float, float]:
+        return 12.0, 4.0 + 1.0 * min(t, 4.5) + 1.0 * max(t - 20.0, 0.0)
+
+    rows = drive(1, course, every(0.1, 40.0), class_id=PERSON)
+    event = court(waits=("north",)).all_of([row for row in rows if not 10.0 < row["time_s"][0] < 12.5])
+    assert event["wait_s"][0] == pytest.approx(19.5, abs=0.15)
+
+
 def test_the_signal_is_that_of_the_first_step():
     rule = court(signal="lamp")
     found = []
@@ -223,7 +263,13 @@ def test_the_parts_of_a_walk_like_their_twins_by_hand():
     assert side_of(s["line"], foot) == naive.side_of(s["line"], (0.0, foot["x_px"], foot["y_px"]))
     walk_reset(walk, 5)
     wait_step(walk, walker(1)[3][0], settings)
+    assert walk["wait_s"] == -np.inf
+    walk_reset(walk, 5)
+    walk["off"] = 1
+    wait_step(walk, walker(1)[3][0], settings)
     assert walk["wait_s"] == pytest.approx(walker(1)[3]["time_s"][0])
     place = tuple(float(walker(1)[3][name][0]) for name in ("time_s", "foot_x_px", "foot_y_px", "foot_x_m", "foot_y_m"))
-    assert naive.wait_step([place], s["crosswalk"], settings, place[0] + 0.5) == pytest.approx(0.5)
+    before = (place[0] - 0.1, 0.0, 0.0, 0.0, 0.0)
+    assert naive.wait_step([before, place], s["crosswalk"], settings, place[0] + 0.5) == pytest.approx(0.5)
+    assert naive.wait_step([place], s["crosswalk"], settings, place[0] + 0.5) == np.inf
     assert user.places

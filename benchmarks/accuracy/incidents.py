@@ -23,6 +23,8 @@ SEEDS = 4
 CRASH_S, BOX_S, CROSS_S, STOP_S = 5.0, 60.0, 1.5, 10.0
 #: A crash is told within this of the contact (s), as is asked of an alarm.
 ALARM_S = 10.0
+#: A bit of a walk's `truncated`.
+FIRST_SEEN_WAITING = 4
 
 
 def run(seeds: Sequence[int]) -> list[Figure]:
@@ -69,8 +71,11 @@ def _box(seeds: Sequence[int]) -> list[Figure]:
         runs = [run_scene("spill", spill.make, spill.Knobs(seed=seed), NOISY, what) for seed in seeds]
         out += _pair(f"blocked box, {said}", scored(runs, "blocked box", BOX_S))
     stood = [row for run in runs for row in run.table("boxed") if row["blocked"] == "0" and row["sure"] == "1"]
+    boxed = sum(row["blocked"] == row["sure"] == "1" for run in runs for row in run.table("boxed"))
+    hidden = boxed - sum(event.rule == "blocked box" for run in runs for event in run.truth)
     return [
         *out,
+        Figure("blocked box: hidden, so left out", str(hidden), boxed, "", "", None, hidden),
         Figure("blocked box: stood in it, had had room", str(len(stood)), len(stood), "", "", None, len(stood)),
     ]
 
@@ -94,7 +99,7 @@ def _crosswalk(seeds: Sequence[int]) -> list[Figure]:
 
 
 def _walks(runs: Sequence[Run], found: Score) -> list[Figure]:
-    off_s, off_mps, right, told = [], [], 0, 0
+    off_s, off_mps, right, told, waited, unseen = [], [], 0, 0, 0, 0
     for run in runs:
         rows = {(int(row["track_id"]), round(float(row["time_s"]), 2)): row for row in run.table("walks")}
         for one, event in found.pairs:
@@ -103,6 +108,8 @@ def _walks(runs: Sequence[Run], found: Score) -> list[Figure]:
                 continue
             off_s.append(one.row["wait_s"] - float(row["wait_s"] or "nan"))
             off_mps.append(one.row["speed_mps"] - float(row["speed_mps"]))
+            waited += bool(row["wait_s"]) and row["wait_s"] != "nan"
+            unseen += one.row["truncated"] & FIRST_SEEN_WAITING != 0
             if row["near_change"] == "0" and one.row["signal_state"] >= 0:
                 told += 1
                 right += SIGNALS[one.row["signal_state"]] == row["signal"]
@@ -111,6 +118,7 @@ def _walks(runs: Sequence[Run], found: Score) -> list[Figure]:
     wait_s, speed_mps = float(waits.mean()), float(np.percentile(np.abs(speeds), 95))
     return [
         most("crosswalk, noisy: mean error of waits", wait_s, len(waits), 1.0, "s", 2),
+        Figure("crosswalk, noisy: first seen waiting, so no wait told", str(unseen), waited, "", "", None, unseen),
         most("crosswalk, noisy: p95 of the error of walking speed", speed_mps, len(speeds), 0.2, "m/s"),
         share("crosswalk, noisy: signal at the first step", wilson(right, told), 0.95),
     ]

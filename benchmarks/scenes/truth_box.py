@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.scenes.course import Course
 from benchmarks.scenes.plan import Plan
 from benchmarks.scenes.tables import Event, Truth
-from benchmarks.scenes.truth_lines import MOTOR, class_of
+from benchmarks.scenes.truth_lines import MOTOR, class_of, decisive_row
 
 STOP_MPS, HELD_S, CREEP_MPS, ROOM_M = 3.0 / 3.6, 3.0, 10.0 / 3.6, 1.0
 #: It has driven in with so much of it, and stands in it with so much.
@@ -38,7 +38,8 @@ def box_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     """Stops (below 3 km/h for 3 s) in the box; as it drove in there was less room than its length and 1 m beyond it.
 
     Room: on the lane that it left by, from the end of the box to the rear of whoever is slower than 10 km/h there, or
-    is still in the box on its way there. Who left nowhere before the end is not told of.
+    is still in the box on its way there. Who left nowhere before the end is not told of. Decisive: how it drove in and
+    came to stand, who took its room as it drove in, and how it drove out.
     """
     outline = plan.zones[rule["zone"]]
     reach_m = float(np.abs(np.array(outline)).max())
@@ -52,6 +53,7 @@ def box_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
     events: list[Event] = []
     unsure: list[Event] = []
     table: list[dict[str, Any]] = []
+    decisive: list[dict[str, Any]] = []
     for who, rows in course.each():
         if class_of(course, who) not in MOTOR:
             continue
@@ -65,7 +67,7 @@ def box_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
             continue
         lane, length = leaves[who], float(course.size_m[rows][0, 0])
         at = rows.start + first
-        free, doubtful = _room_m(course, at, frames, lane, leaves, share, reach_m)
+        free, doubtful, taker = _room_m(course, at, frames, lane, leaves, share, reach_m)
         lacks = length + ROOM_M - free
         sure = abs(lacks) > NEAR_M and stood_s > HELD_S + NEAR_S and not doubtful and lane is not None
         one = Event(
@@ -75,6 +77,13 @@ def box_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
             unsure.append(one)
         elif lacks > 0.0:
             events.append(one)
+            entry_s, since_s = float(course.time_s[at]), float(course.time_s[rows][since])
+            left_s = float(course.time_s[rows][_left(course, rows)])
+            decisive += [
+                decisive_row(one, entry_s, since_s + HELD_S, through=True),
+                decisive_row(one, min(since_s + stood_s, left_s), left_s, through=True),
+                decisive_row(one, entry_s, entry_s, through=False, whom=taker),
+            ]
         table.append(
             {
                 "track_id": who, "entry_s": float(course.time_s[at]), "stood_s": stood_s, "free_m": free,
@@ -82,14 +91,19 @@ def box_truth(course: Course, plan: Plan, rule: dict[str, Any]) -> Truth:
                 "trait": course.trait[who - 1],
             }
         )  # fmt: skip
-    return Truth(events, unsure, {"boxed": table})
+    return Truth(events, unsure, {"boxed": table, "decisive": decisive})
 
 
 def _way_out(course: Course, rows: slice) -> str | None:
     """Return the lane by which it left the junction, None where it did not."""
-    names = [course.lane_names[k] for k in course.lane[rows]]
-    out = [name for name in names if name[1:3] == "o_"]
-    return out[0] if out else None
+    first = _left(course, rows)
+    return None if first < 0 else course.lane_names[course.lane[rows][first]]
+
+
+def _left(course: Course, rows: slice) -> int:
+    """Return the first of the rows beyond the junction, -1 for none."""
+    out = np.array([name[1:3] == "o_" for name in course.lane_names])[course.lane[rows]]
+    return int(out.argmax()) if out.any() else -1
 
 
 _AWAY = {"n": (0.0, 1.0), "e": (1.0, 0.0), "s": (0.0, -1.0), "w": (-1.0, 0.0)}
@@ -103,12 +117,15 @@ def _room_m(
     leaves: dict[int, str | None],
     share: np.ndarray,
     reach_m: float,
-) -> tuple[float, bool]:
-    """Return the room (m) on a lane beyond the box in a row's frame, infinite for all of it, and if it is unsure."""
+) -> tuple[float, bool, int]:
+    """Return the room (m) on a lane beyond the box in a row's frame, if it is unsure, and who takes it.
+
+    Infinite, and 0, where all of it is free.
+    """
     if lane is None:
-        return float("nan"), True
+        return float("nan"), True, 0
     away = np.array(_AWAY[lane[0]])
-    free, doubtful = float("inf"), False
+    free, doubtful, taker = float("inf"), False, 0
     for row in frames[int(course.frame[at])]:
         other = int(course.who[row])
         if row == at or class_of(course, other) == "person":
@@ -126,9 +143,9 @@ def _room_m(
             doubtful = True
         # One that turns into the lane is seen to stand in the box, not where it goes.
         doubtful |= coming and speed < CREEP_MPS and float(course.ahead[row] @ away) < 0.6
-        if speed < CREEP_MPS:
-            free = min(free, gap)
-    return free, doubtful
+        if speed < CREEP_MPS and gap < free:
+            free, taker = gap, other
+    return free, doubtful, taker
 
 
 def _longest(held: np.ndarray, fps: float) -> tuple[float, int]:

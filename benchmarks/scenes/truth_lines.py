@@ -68,8 +68,8 @@ def without_hidden(truth: Truth, plan: Plan, seen: Seen, noise: Noise, fps: floa
     Nobody could see a passage of who was in view, and hidden by no more than the detector bears, for less than `SEEN_S`
     of the `AROUND_S` before it, or of those after it: counts, both passages of a turn, the entry of an offence; on a
     crosswalk for less than `SEEN_SHARE` of those before. Nor could anybody tell how who was hidden for longer than
-    `SEEN_S` at a stretch did what the table `decisive` has (rule, track_id, time_s, from_s, to_s, and whether all of
-    it decides, `through`, not its two ends alone).
+    `SEEN_S` at a stretch did what the table `decisive` has (rule, track_id, time_s, from_s, to_s, whether all of it
+    decides, `through`, not its two ends alone, and who is to be seen for it, `whom`).
     """
     walks = {str(rule["name"]) for rule in plan.rules if rule["type"] == "crosswalk"}
     counts = {str(rule["name"]) for rule in plan.rules if rule["type"] == "line_count"}
@@ -93,10 +93,10 @@ def without_hidden(truth: Truth, plan: Plan, seen: Seen, noise: Noise, fps: floa
 
     gone: set[tuple[str, int, float]] = set()
     for row in truth.tables.get("decisive", []):
-        track_id, ends = int(row["track_id"]), (float(row["from_s"]), float(row["to_s"]))
-        hidden = row["through"] and longest_hidden_s(track_id, *ends) > SEEN_S
-        if hidden or not all(seeable(track_id, time_s) for time_s in ends):
-            gone.add((str(row["rule"]), track_id, float(row["time_s"])))
+        whom, ends = int(row["whom"]), (float(row["from_s"]), float(row["to_s"]))
+        hidden = row["through"] and longest_hidden_s(whom, *ends) > SEEN_S
+        if hidden or not all(seeable(whom, time_s) for time_s in ends):
+            gone.add((str(row["rule"]), int(row["track_id"]), float(row["time_s"])))
     events: list[Event] = []
     unsure = list(truth.unsure)
     for event in truth.events:
@@ -108,9 +108,10 @@ def without_hidden(truth: Truth, plan: Plan, seen: Seen, noise: Noise, fps: floa
     return Truth(events, unsure, truth.tables)
 
 
-def decisive_row(event: Event, from_s: float, to_s: float, through: bool) -> dict[str, Any]:
-    """Return a row of the table `decisive`: from when to when it shows that an event is true."""
-    named = {"rule": event.rule, "track_id": event.track_id or 0, "time_s": event.time_s}
+def decisive_row(event: Event, from_s: float, to_s: float, through: bool, whom: int | None = None) -> dict[str, Any]:
+    """Return a row of the table `decisive`: from when to when, and by whom if not its own, an event is shown true."""
+    own = event.track_id or 0
+    named = {"rule": event.rule, "track_id": own, "time_s": event.time_s, "whom": own if whom is None else whom}
     return {**named, "from_s": from_s, "to_s": to_s, "through": int(through)}
 
 

@@ -29,8 +29,8 @@ class Config(RuleConfig, kw_only=True, frozen=True):
     classes: tuple[ClassName, ...] = ("person", "bicycle")
 
 
-# `time_s` is when it left the crosswalk. NaN: wait_s of who was not seen to wait, cross_s and speed_mps of who was not
-# seen to step on or off, speed_mps without a ground.
+# `time_s` is when it left the crosswalk. NaN: wait_s of who was not seen to come and wait, cross_s and speed_mps of who
+# was not seen to step on or off, speed_mps without a ground.
 EVENT = event_dtype(
     ("wait_s", "<f4"),  # from the arrival in a zone to wait in to the first step on the crosswalk
     ("cross_s", "<f4"),
@@ -39,7 +39,7 @@ EVENT = event_dtype(
     ("direction", "<u1"),
     ("signal_state", "<i1"),  # at its first step; -1: no signal, or not seen
     ("group", "<u1"),  # another went the same way near it: some may be hidden
-    ("truncated", "<u1"),  # 1: first seen on the crosswalk, 2: last seen there
+    ("truncated", "<u1"),  # 1: first seen on the crosswalk, 2: last seen there, 4: first seen waiting
     ("reason", "<u1"),
 )
 
@@ -85,6 +85,9 @@ def step(tracks, clock, signals, settings, state, out):
             event["class_id"], event["zone"], event["reason"] = track["class_id"], s["index"], walk["reason"]
             event["wait_s"], event["cross_s"], event["speed_mps"] = walk["waited_s"], math.nan, math.nan
             event["truncated"] = (1 if walk["entered"] == 0 else 0) + (2 if walk["inside"] != 0 else 0)
+            if walk["waited_s"] == math.inf:
+                event["wait_s"] = math.nan
+                event["truncated"] += 4
             event["signal_state"], event["group"] = walk["signal_state"], in_group(walks, walk)
             event["direction"] = direction_code(s["line"], side_of(s["line"], leave))
             cross_s = leave["time_s"] - entry["time_s"]
