@@ -22,6 +22,7 @@ from benchmarks import _peers
 from benchmarks._bench import ROUNDS, Figure, contest, microseconds, outcome, times
 from benchmarks._made import FPS, back_and_forth, made_scene, site_text, traffic
 from benchmarks.track import given
+from kernels.judge import Judge
 from kernels.records import CLOCK, LAMP, NAME_TABLES, SIGNAL, TRACK
 from vision.record.context import rule_entries
 from vision.record.header import make_header
@@ -30,6 +31,8 @@ from vision.track.lane import Lane
 from vision.track.tracker import Tracker
 
 OBJECTS, FRAMES = 50, 1000
+#: How many arrays a frame's calls are given: thirteen for the tracker, five for the rules.
+ARGUMENTS = 13 + 5
 
 
 class Course:
@@ -57,21 +60,16 @@ class Course:
 
 
 class Bare:
-    """The kernels of a lane called one after the other, with nothing between."""
+    """The two calls of a lane, tracking and judging, with nothing between."""
 
     def __init__(self, course: Course) -> None:
         self.tracker, self.clock = Tracker(course.scene.width_px, course.scene.height_px), np.zeros(1, CLOCK)
-        self.prepared = [(rule, rule.prepare(config, course.scene)) for rule, config in zip(
-            course.lane.rules, course.rules, strict=True)]  # fmt: skip
-        self.out = [np.zeros(256, rule.event) for rule, _ in self.prepared]
+        rules = course.lane.rules
+        prepared = [rule.prepare(config, course.scene) for rule, config in zip(rules, course.rules, strict=True)]
+        self.court = Judge(rules, prepared)
         self.frames, self.order = course.frames, back_and_forth(len(course.frames))
         self.signals = np.zeros(0, SIGNAL)
         self.rows = np.zeros(0, TRACK)
-
-    @property
-    def arguments(self) -> int:
-        """How many arrays a frame's calls are given: thirteen for the tracker, five for each rule."""
-        return 13 + 5 * len(self.prepared)
 
     def track(self) -> None:
         """Run the tracker alone."""
@@ -81,9 +79,7 @@ class Bare:
 
     def judge(self) -> None:
         """Run the rules on the rows that the tracker gave last."""
-        clock = self.clock[0]
-        for (rule, prepared), out in zip(self.prepared, self.out, strict=True):
-            rule.step(self.rows, clock, self.signals, prepared.settings, prepared.state, out)
+        self.court.step(self.rows, self.clock, self.signals)
 
     def both(self) -> None:
         """Track and judge."""
@@ -153,8 +149,8 @@ def run(peers: bool = False, rounds: int = ROUNDS) -> dict[str, Any]:
         for _ in range(50):
             bare_lane.both()
         arrays, grown = allocations(bare_lane.both)
-    handles = bare_lane.arguments * FRAMES
+    handles = ARGUMENTS * FRAMES
     figures["arrays allocated in 1,000 frames"] = Figure(float(arrays - handles), "arrays", FRAMES)
-    figures["array arguments a frame"] = Figure(float(bare_lane.arguments), "arrays", 1)
+    figures["array arguments a frame"] = Figure(float(ARGUMENTS), "arrays", 1)
     figures["memory grown in 1,000 frames"] = Figure(grown / 1024, "KiB", FRAMES, "what the interpreter keeps")
     return outcome("kernels", figures, rules=site_text().count("[[camera.c.rule]]"))

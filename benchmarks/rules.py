@@ -17,7 +17,8 @@ import numpy as np
 from benchmarks._bench import ROUNDS, Figure, contest, microseconds, outcome
 from benchmarks._made import FPS, HEIGHT_PX, WIDTH_PX, traffic
 from benchmarks.track import TO_ROAD, update
-from kernels.records import CLOCK, GREEN, LINE, MAX_TRACKS, SIGNAL, ZONE
+from kernels.judge import Judge
+from kernels.records import CLOCK, GREEN, LINE, SIGNAL, ZONE
 from kernels.rule import Rule
 from kernels.rules import REGISTRY
 from kernels.warm import example_config
@@ -56,7 +57,7 @@ def judging(rule: Rule, rows: Sequence[np.ndarray]) -> Callable[[], int]:
     """Return one step of a rule, the next frame at each call."""
     prepared = rule.prepare(example_config(rule), scene())
     fresh = prepared.state.copy()
-    out = np.zeros(MAX_TRACKS * len(prepared.settings), rule.event)
+    court = Judge([rule], [prepared])
     clock, signals = np.zeros(1, CLOCK), np.zeros(1, SIGNAL)
     order = itertools.cycle([(now, float(now["time_s"].max())) for now in rows])
     signals["state"], signals["since_s"], signals["prev_since_s"], signals["red_since_s"] = GREEN, 0.0, -30.0, -30.0
@@ -67,7 +68,7 @@ def judging(rule: Rule, rows: Sequence[np.ndarray]) -> Callable[[], int]:
         if now is rows[0]:  # a new lap: the stream began anew
             prepared.state[...] = fresh
         clock["time_s"] = time_s
-        return int(rule.step(now, clock[0], signals, prepared.settings, prepared.state, out))
+        return court.step(now, clock, signals)
 
     return step
 

@@ -89,6 +89,23 @@ def body_over(loop, body, zone, part):
 
 
 @kernel
+def body_clear(was, now, zone):
+    """Say whether a body stays beside, above or below a whole zone on its way between two footprints.
+
+    It is then never over it: most are not, and this is seen with a few comparisons.
+    """
+    reach = max(was["half_length_m"] + was["half_width_m"], now["half_length_m"] + now["half_width_m"])
+    low_x, high_x = min(was["x_m"], now["x_m"]) - reach, max(was["x_m"], now["x_m"]) + reach
+    low_y, high_y = min(was["y_m"], now["y_m"]) - reach, max(was["y_m"], now["y_m"]) + reach
+    left, right, below, above = True, True, True, True
+    for i in range(zone["n"]):
+        x, y = zone["m"][i, 0], zone["m"][i, 1]
+        left, right = left & (x > high_x), right & (x < low_x)
+        below, above = below & (y > high_y), above & (y < low_y)
+    return left or right or below or above
+
+
+@kernel
 def loop_edge(loop, body, time_s, up, row):
     """Note that a body came over the zone or left it; say whether there was room to."""
     if loop["edges"] >= MAX_EDGES:
@@ -123,8 +140,8 @@ def loop_follow(loop, zone, track, row, on_road):
     if not body_fill(body["now"], track, on_road):
         return
     was, now = body["was"], body["now"]
-    time_s, before_s = track["time_s"], body["time_s"]
-    if body["known"] == 0:
+    time_s, before_s, new = track["time_s"], body["time_s"], body["known"] == 0
+    if new:
         before_s = max(track["prev_time_s"], loop["from_s"])
         if not before_s < time_s:  # also where it is not known
             before_s = time_s
@@ -132,9 +149,11 @@ def loop_follow(loop, zone, track, row, on_road):
         body["was"] = now
         if now["vx_mps"] == now["vx_mps"]:
             was["x_m"], was["y_m"] = now["x_m"] + back_s * now["vx_mps"], now["y_m"] + back_s * now["vy_mps"]
-        if body_over(loop, body, zone, 0.0):
-            loop_edge(loop, body, before_s, 1, row)
     body["known"], body["time_s"] = 1, time_s
+    if body["over"] == 0 and body_clear(was, now, zone):
+        return
+    if new and body_over(loop, body, zone, 0.0):
+        loop_edge(loop, body, before_s, 1, row)
     moved = math.hypot(now["x_m"] - was["x_m"], now["y_m"] - was["y_m"])
     parts = min(max(math.ceil(moved / (2.0 * now["half_length_m"])), 1), PARTS_MAX)
     for k in range(parts):

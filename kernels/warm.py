@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from kernels import boxes, lamps, pixels, planes, shrink, track, tracker
+from kernels.judge import Judge
 from kernels.lens import LENS, distort_points, lens_reach, undistort_points
 from kernels.records import CLOCK, LAMP, LINE, MAX_DETECTIONS, MAX_TRACKS, SIGNAL, TRACK, ZONE
 from kernels.rule import Rule
@@ -84,8 +85,7 @@ def warm_rule(rule: Rule) -> None:
         scale_sd=0.0,
     )
     prepared = rule.prepare(example_config(rule), scene)
-    out = np.zeros(MAX_TRACKS, rule.event)
-    rule.step(np.zeros(1, TRACK), np.zeros(1, CLOCK)[0], np.zeros(1, SIGNAL), *prepared, out)
+    Judge([rule], [prepared]).step(np.zeros(1, TRACK), np.zeros(1, CLOCK), np.zeros(1, SIGNAL))
 
 
 def warm_signals() -> None:

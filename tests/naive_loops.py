@@ -53,6 +53,17 @@ def body_over(was, now, zone, part):
     return naive_footprint.zone_share(zone, {**now, **blend}) > 1e-6
 
 
+def body_clear(was, now, zone):
+    """The box around both rectangles' circles does not meet the box around the outline."""
+    points = [tuple(map(float, point)) for point in zone["m"][: zone["n"]]]
+    far = max(float(one["half_length_m"]) + float(one["half_width_m"]) for one in (was, now))
+    for name, axis in (("x_m", 0), ("y_m", 1)):
+        mine, theirs = [float(one[name]) for one in (was, now)], [point[axis] for point in points]
+        if max(theirs) < min(mine) - far or min(theirs) > max(mine) + far:
+            return True
+    return False
+
+
 def loop_edge(loop, time_s, up, who):
     """One more edge; sorted when told."""
     loop.edges.append((time_s, not up, len(loop.edges), who))

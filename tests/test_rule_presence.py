@@ -16,6 +16,7 @@ from traffic import instant
 from kernels.loops import (
     LOOP,
     MAX_EDGES,
+    body_clear,
     body_fill,
     body_over,
     loop_close,
@@ -24,7 +25,8 @@ from kernels.loops import (
     loop_follow,
     loop_tell,
 )
-from kernels.records import CAMERA_MOVED, STREAM_GAP
+from kernels.footprint import FOOTPRINT
+from kernels.records import CAMERA_MOVED, STREAM_GAP, ZONE
 
 LOOP_M = box(20.0, 0.0, 22.0, 3.5)
 LENGTH_M = 4.5
@@ -226,3 +228,25 @@ def test_more_edges_than_there_is_room_for_wait():
     assert not loop_edge(ours, ours["body"][0], 0.0, 0, 0)
     assert (np.diff(ours["edge_s"]) >= 0).all()
     assert ours["body"][0]["over"] == 1
+
+
+def test_who_stays_beside_a_zone_is_never_over_it():
+    rng = np.random.default_rng(3)
+    zone, bodies, clear = np.zeros(1, ZONE)[0], np.zeros(2, FOOTPRINT), 0
+    for _ in range(400):
+        zone["n"] = rng.integers(3, 7)
+        zone["m"][: zone["n"]] = rng.uniform(-4, 4, (zone["n"], 2))
+        for one in bodies:
+            angle = rng.uniform(0, 7)
+            one["x_m"], one["y_m"], one["ux"], one["uy"] = *rng.uniform(-12, 12, 2), np.cos(angle), np.sin(angle)
+            one["half_length_m"], one["half_width_m"] = rng.uniform(0.2, 4.0, 2)
+        was, now = bodies
+        said = bool(body_clear(was, now, zone))
+        assert said == naive.body_clear(was, now, zone)
+        clear += said
+        way = [{name: float(one[name]) for name in FOOTPRINT.names} for one in bodies]
+        assert not (said and any(naive.body_over(*way, zone, part) for part in np.linspace(0, 1, 9)))
+    assert 100 < clear < 300
+    bodies["x_m"] = np.nan
+    bodies["y_m"] = np.nan
+    assert not body_clear(bodies[0], bodies[1], zone)

@@ -9,8 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from kernels.records import CLOCK, MAX_TRACKS
-from kernels.rule import Prepared, Rule, RuleConfig
+from kernels.judge import Judge
+from kernels.records import CLOCK
+from kernels.rule import Rule, RuleConfig
 from kernels.rules import REGISTRY
 from vision.frame import Detections
 from vision.scene import Scene
@@ -51,16 +52,11 @@ class Lane:
             scene.width_px, scene.height_px, scene.to_road, settings, scene.scale_sd, scene.lens
         )
         self._signals = Signals(scene, start)
-        self._prepared: list[Prepared] = []
-        self._out: list[np.ndarray] = []
-        for rule, config in zip(self.rules, rules, strict=True):
-            prepared = rule.prepare(config, scene)
-            self._prepared.append(prepared)
-            # A track can settle every line of a rule in one step, no more.
-            self._out.append(np.zeros(MAX_TRACKS * len(prepared.settings), rule.event))
+        prepared = [rule.prepare(config, scene) for rule, config in zip(self.rules, rules, strict=True)]
+        self._judge = Judge(self.rules, prepared)
         self._clock = np.zeros(1, CLOCK)
-        self._clock["camera"] = camera
-        self._context = context
+        self._camera, self._context = camera, context
+        self._time_s, self._epoch = 0.0, 0
         self._frames: deque[tuple[int, float]] = deque(maxlen=_HISTORY)
         self._started = False
 
@@ -72,41 +68,41 @@ class Lane:
         A new epoch (the stream broke) ends every track first: no event spans two, and no lamp is known from before.
         `suspended` is a code of REASONS: why the camera's geometry cannot be trusted in this frame, 0 when it can.
         """
-        clock = self._clock
-        if self._started and epoch != int(clock["epoch"][0]):
+        if self._started and epoch != self._epoch:
             yield from self.end()
             self._signals.tear()
-        clock["dt_s"] = time_s - float(clock["time_s"][0]) if self._started else 0.0
-        clock["time_s"], clock["frame"], clock["epoch"] = time_s, frame, epoch
-        clock["suspended"], clock["last"] = suspended, 0
+        dt_s = time_s - self._time_s if self._started else 0.0
+        # One row at once: each field by itself would cost as much.
+        self._clock[0] = (time_s, dt_s, frame, epoch, self._camera, suspended, 0, 0)
+        self._time_s, self._epoch = time_s, epoch
         self._started = True
         self._frames.append((frame, time_s))
         signals = self._signals.step(time_s, lamps)
-        self.tracks = self._tracker.step(clock, found)
-        yield from self._judge(signals)
+        self.tracks = self._tracker.step(self._clock, found)
+        if self._judge.step(self.tracks, self._clock, signals):
+            yield from self._told()
 
     def end(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the events that the end of the stream or of an epoch completes."""
         self.tracks = self._tracker.end()
         self._clock["dt_s"], self._clock["last"] = 0.0, 1
-        yield from self._judge(self._signals.rows)
+        if self._judge.step(self.tracks, self._clock, self._signals.rows):
+            yield from self._told()
         self._started = False
 
     def signal_offsets(self) -> dict[str, Offset | None]:
         """Return how far each signal's log is off its lamps, of the signals that have both; None: cannot be told."""
         return {self.scene.signal_names[index]: offset for index, offset in self._signals.offsets().items()}
 
-    def _judge(self, signals: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        clock = self._clock[0]
-        for index, (rule, prepared, out) in enumerate(zip(self.rules, self._prepared, self._out, strict=True)):
-            n = rule.step(self.tracks, clock, signals, prepared.settings, prepared.state, out)
-            if n:
-                events = out[:n].copy()  # an epoch's end may judge twice in one step
-                events["camera"], events["epoch"] = clock["camera"], clock["epoch"]
-                events["rule"], events["context"] = index, self._context
-                for event in events:
-                    event["frame"] = self._frame_at(float(event["time_s"]))
-                yield index, events
+    def _told(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (rule index, its events) of the step that was judged last."""
+        for index in self._judge.counts.nonzero()[0].tolist():
+            events = self._judge.out[index][: self._judge.counts[index]].copy()  # an epoch's end may judge twice
+            events["camera"], events["epoch"] = self._camera, self._epoch
+            events["rule"], events["context"] = index, self._context
+            for event in events:
+                event["frame"] = self._frame_at(float(event["time_s"]))
+            yield index, events
 
     def _frame_at(self, time_s: float) -> int:
         """Return the number of the last frame at or before `time_s`, the oldest kept where it lies further back."""
