@@ -13,6 +13,7 @@ from standrows import RoadJudge, box, drive, passing, random_road, road_row, sam
 from standrows import road_scene as stand_scene
 from traffic import instant
 
+from kernels.footprint import FOOTPRINT
 from kernels.loops import (
     LOOP,
     MAX_EDGES,
@@ -25,7 +26,6 @@ from kernels.loops import (
     loop_follow,
     loop_tell,
 )
-from kernels.footprint import FOOTPRINT
 from kernels.records import CAMERA_MOVED, STREAM_GAP, ZONE
 
 LOOP_M = box(20.0, 0.0, 22.0, 3.5)
