@@ -16,8 +16,8 @@ from benchmarks.accuracy.figures import Figure, table
 from benchmarks.accuracy.runs import EXAMPLES
 from benchmarks.scenes.sumo import MISSING, SumoError, available
 
-#: Faults were looked for in scenes of seeds 1 to 9, once in those of 101 to 104 and 201 to 204; figures are of others.
-JUDGING = (301, 302, 303, 304)
+#: Faults were looked for in scenes of seeds 1 to 9, once in those of 101 to 104, 201 to 204, 301 to 304; figures are of others.
+JUDGING = (401, 402, 403, 404)
 PARTS = ("junction", "measures", "road", "incidents", "day")
 #: What runs beside each other: measures need scenes of the junction, days have processes of their own.
 BESIDE = (("junction", "measures"), ("road", "incidents"))
