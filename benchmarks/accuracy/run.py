@@ -16,7 +16,7 @@ from benchmarks.accuracy.figures import Figure, table
 from benchmarks.accuracy.runs import EXAMPLES
 from benchmarks.scenes.sumo import MISSING, SumoError, available
 
-#: Faults were looked for in scenes of seeds 1 to 9, once in those of 101 to 104, 201 to 204, 301 to 304; figures are of others.
+#: Faults were looked for in seeds 1 to 9, once in 101 to 104, 201 to 204 and 301 to 304; figures are of others.
 JUDGING = (401, 402, 403, 404)
 PARTS = ("junction", "measures", "road", "incidents", "day")
 #: What runs beside each other: measures need scenes of the junction, days have processes of their own.
