@@ -31,8 +31,6 @@ from vision.track.lane import Lane
 from vision.track.tracker import Tracker
 
 OBJECTS, FRAMES = 50, 1000
-#: How many arrays a frame's calls are given: thirteen for the tracker, five for the rules.
-ARGUMENTS = 13 + 5
 
 
 class Course:
@@ -61,6 +59,9 @@ class Course:
 
 class Bare:
     """The two calls of a lane, tracking and judging, with nothing between."""
+
+    #: How many arrays a frame's calls are given: thirteen for the tracker, five for the rules.
+    arguments = 13 + 5
 
     def __init__(self, course: Course) -> None:
         self.tracker, self.clock = Tracker(course.scene.width_px, course.scene.height_px), np.zeros(1, CLOCK)
@@ -149,8 +150,8 @@ def run(peers: bool = False, rounds: int = ROUNDS) -> dict[str, Any]:
         for _ in range(50):
             bare_lane.both()
         arrays, grown = allocations(bare_lane.both)
-    handles = ARGUMENTS * FRAMES
+    handles = Bare.arguments * FRAMES
     figures["arrays allocated in 1,000 frames"] = Figure(float(arrays - handles), "arrays", FRAMES)
-    figures["array arguments a frame"] = Figure(float(ARGUMENTS), "arrays", 1)
+    figures["array arguments a frame"] = Figure(float(Bare.arguments), "arrays", 1)
     figures["memory grown in 1,000 frames"] = Figure(grown / 1024, "KiB", FRAMES, "what the interpreter keeps")
     return outcome("kernels", figures, rules=site_text().count("[[camera.c.rule]]"))

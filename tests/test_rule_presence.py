@@ -238,7 +238,7 @@ def test_who_stays_beside_a_zone_is_never_over_it():
         zone["m"][: zone["n"]] = rng.uniform(-4, 4, (zone["n"], 2))
         for one in bodies:
             angle = rng.uniform(0, 7)
-            one["x_m"], one["y_m"], one["ux"], one["uy"] = *rng.uniform(-12, 12, 2), np.cos(angle), np.sin(angle)
+            one["x_m"], one["y_m"], one["ux"], one["uy"] = *rng.uniform(-9, 25, 2), np.cos(angle), np.sin(angle)
             one["half_length_m"], one["half_width_m"] = rng.uniform(0.2, 4.0, 2)
         was, now = bodies
         said = bool(body_clear(was, now, zone))
@@ -246,7 +246,7 @@ def test_who_stays_beside_a_zone_is_never_over_it():
         clear += said
         way = [{name: float(one[name]) for name in FOOTPRINT.names} for one in bodies]
         assert not (said and any(naive.body_over(*way, zone, part) for part in np.linspace(0, 1, 9)))
-    assert 100 < clear < 300
+    assert 100 < clear < 350
     bodies["x_m"] = np.nan
     bodies["y_m"] = np.nan
     assert not body_clear(bodies[0], bodies[1], zone)
