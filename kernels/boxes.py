@@ -32,7 +32,8 @@ GROUP_OF = np.array([GROUPS[name] for name in CLASSES], np.int8)
 #: A box that is smaller within the frame says nothing.
 SIDE_MIN_PX = 1.0
 
-_BLOCK = 128
+#: Cells that are looked at together, where a class is nowhere and where it is somewhere.
+_LONG_BLOCK, _BLOCK = 1024, 64
 #: The lower half of a key: what is left of it after a candidate's number.
 _LAST = (1 << 31) - 1
 
@@ -96,6 +97,25 @@ def strong_in(values, score_min):
 
 
 @kernel
+def take_best(row, start, stop, k, score_min, score, kind):
+    """Write into score and kind where class k's scores row f4[n] are strong and above what stands there.
+
+    Looks at cells start to stop - 1. Returns 0, or why the output cannot be used.
+    """
+    for i in range(start, stop):
+        value = row[i]
+        if value < score_min:
+            continue
+        if not math.isfinite(value):
+            return NOT_FINITE
+        if value > SCORE_MAX:
+            return BAD_SCORE
+        if value > score[i]:
+            score[i], kind[i] = value, k
+    return 0
+
+
+@kernel
 def best_of_cells(raw, used, score_min, score, kind):
     """Write the best class score of each column of raw f4[4 + c, n] and which of `used` it is; -1 where all are below.
 
@@ -104,21 +124,20 @@ def best_of_cells(raw, used, score_min, score, kind):
     cells = raw.shape[1]
     score[:cells] = np.float32(-1.0)
     for k in range(used.shape[0]):
-        row = 4 + used[k]
-        for start in range(0, cells, _BLOCK):
-            stop = min(start + _BLOCK, cells)
-            if strong_in(raw[row, start:stop], score_min) == 0:
-                continue
-            for i in range(start, stop):
-                value = raw[row, i]
-                if value < score_min:
-                    continue
-                if not math.isfinite(value):
-                    return NOT_FINITE
-                if value > SCORE_MAX:
-                    return BAD_SCORE
-                if value > score[i]:
-                    score[i], kind[i] = value, k
+        row = raw[4 + used[k]]
+        for begin in range(0, cells, _LONG_BLOCK):
+            end = min(begin + _LONG_BLOCK, cells)
+            left = strong_in(row[begin:end], score_min)
+            start = begin
+            while left > 0:
+                stop = min(start + _BLOCK, end)
+                here = strong_in(row[start:stop], score_min)
+                if here != 0:
+                    wrong = take_best(row, start, stop, k, score_min, score, kind)
+                    if wrong != 0:
+                        return wrong
+                left -= here
+                start = stop
     return 0
 
 
@@ -259,26 +278,17 @@ def suppress(xyxy_px, class_id, order, n, iou_max, most):
         if kept == most:
             break
         i = order[at]
+        group = GROUP_OF[class_id[i]]
+        x1, y1, x2, y2 = xyxy_px[i, 0], xyxy_px[i, 1], xyxy_px[i, 2], xyxy_px[i, 3]
         free = True
         for before in range(kept):
             j = order[before]
-            if GROUP_OF[class_id[i]] != GROUP_OF[class_id[j]]:
-                continue
             # Most pairs lie apart: that is seen without a division.
-            if xyxy_px[i, 0] >= xyxy_px[j, 2] or xyxy_px[j, 0] >= xyxy_px[i, 2]:
+            if x1 >= xyxy_px[j, 2] or xyxy_px[j, 0] >= x2 or y1 >= xyxy_px[j, 3] or xyxy_px[j, 1] >= y2:
                 continue
-            if xyxy_px[i, 1] >= xyxy_px[j, 3] or xyxy_px[j, 1] >= xyxy_px[i, 3]:
+            if group != GROUP_OF[class_id[j]]:
                 continue
-            iou = overlap(
-                xyxy_px[i, 0],
-                xyxy_px[i, 1],
-                xyxy_px[i, 2],
-                xyxy_px[i, 3],
-                xyxy_px[j, 0],
-                xyxy_px[j, 1],
-                xyxy_px[j, 2],
-                xyxy_px[j, 3],
-            )
+            iou = overlap(x1, y1, x2, y2, xyxy_px[j, 0], xyxy_px[j, 1], xyxy_px[j, 2], xyxy_px[j, 3])
             if iou > iou_max:
                 free = False
                 break

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from kernels import boxes, lamps, pixels, planes, shrink, track, tracker
+from kernels import boxes, lamps, pixels, planes, shrink, thirds, track, tracker
 from kernels.judge import Judge
 from kernels.lens import LENS, distort_points, lens_reach, undistort_points
 from kernels.records import CLOCK, LAMP, LINE, MAX_DETECTIONS, MAX_TRACKS, SIGNAL, TRACK, ZONE
@@ -102,6 +102,9 @@ def warm_pixels() -> None:
     wide, sums, matrix = np.zeros((2, 8), np.uint16), np.zeros((3, 4), np.uint16), shrink.sum_matrix(0.299, 0.114, 2)
     shrink.shrink_plane(yuv[0], 2, wide[0], sums[0], 0, 0, 4, np.zeros((8, 8), np.uint8))
     shrink.shrink_colour(yuv[0], yuv[1], yuv[2], 2, matrix, wide, sums, 0, 0, 4, *np.zeros((3, 8, 8), np.uint8))
+    work, words = thirds.make_work(), np.zeros((3, 3, 3), np.uint16)
+    thirds.third_plane(words[0], 1, 1, work, 0, 0, words[1])
+    thirds.third_colour(words[0], yuv[1], yuv[2], 1, 1, work, 0, 0, *words)
     lamp_boxes = np.zeros((1, 3, 4), np.int32)
     pixels.lamp_means(yuv[0], yuv[1], yuv[2], lamp_boxes, np.zeros((1, 3), LAMP))
 

@@ -48,6 +48,19 @@ def strong_in(values, score_min):
     return sum(not value < score_min for value in values.tolist())
 
 
+def take_best(row, start, stop, k, score_min, score, kind):
+    for i, value in list(enumerate(row.tolist()))[start:stop]:
+        if value < score_min:
+            continue
+        if not math.isfinite(value):
+            return NOT_FINITE
+        if value > SCORE_MAX:
+            return BAD_SCORE
+        was = float(score[i])
+        score[i], kind[i] = max(was, value), k if value > was else kind[i]
+    return 0
+
+
 def best_of_cells(raw, used, score_min, score, kind):
     strong = [float(raw[4 + index, i]) for index in used for i in range(raw.shape[1])]
     for value in strong:

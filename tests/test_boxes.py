@@ -320,6 +320,33 @@ def test_strong_in() -> None:
     assert boxes.strong_in(values, SCORE_MIN) == naive_boxes.strong_in(values, SCORE_MIN) == 4
 
 
+@pytest.mark.parametrize(("broken", "wrong"), [(None, 0), (np.nan, boxes.NOT_FINITE), (7.0, boxes.BAD_SCORE)])
+def test_take_best(rng: np.random.Generator, broken: float | None, wrong: int) -> None:
+    row = scores(rng, 60)
+    got, want = Columns(60), Columns(60)
+    for columns in (got, want):
+        columns.score[:30], columns.class_id[:] = 0.5, 1
+    if broken is not None:
+        row[20] = broken
+    arguments = (row, 5, 50, 3, SCORE_MIN)
+    assert boxes.take_best(*arguments, got.score, got.class_id) == wrong
+    assert naive_boxes.take_best(*arguments, want.score, want.class_id) == wrong
+    np.testing.assert_array_equal(got.score, want.score)
+    np.testing.assert_array_equal(got.class_id, want.class_id)
+    assert (got.class_id[50:] == 1).all()
+
+
+@pytest.mark.parametrize("n", [1023, 1024, 1025, 2100])
+def test_cells_of_all_blocks_are_seen(n: int) -> None:
+    raw = np.zeros((6, n), np.float32)
+    strong = np.array([0, 63, 64, n - 2, n - 1])
+    raw[5, strong] = 0.9
+    got = Columns(n)
+    assert boxes.best_of_cells(raw, np.arange(2), SCORE_MIN, got.score, got.class_id) == 0
+    np.testing.assert_array_equal(np.flatnonzero(got.score > 0), strong)
+    assert (got.class_id[strong] == 1).all()
+
+
 @pytest.mark.parametrize("broken", [None, np.nan, 7.0])
 def test_best_of_cells(rng: np.random.Generator, broken: float | None) -> None:
     raw = yolov8_args(rng, 300)[0]

@@ -13,6 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from kernels.pixels import axis_taps, colour_matrix, convert_colour, lamp_means, make_scratch, resize_plane
 from kernels.shrink import FACTORS, shrink_colour, shrink_plane, sum_matrix
+from kernels.thirds import WIDTH_MAX_PX, make_work, put_factors, third_colour, third_plane
 from vision.frame import FitSpec, Placement, place
 
 #: Luma weights (red, blue) by the colour space a stream declares (ISO 23091-2 table 4); BT.601 where it declares none,
@@ -45,6 +46,11 @@ class Fitter:
         self._times = next((k for k in FACTORS if (width_px, height_px) == (at.width_px * k, at.height_px * k)), 0)
         if at.width_px % 2 or at.height_px % 2:
             self._times = 0
+        # A third is made in words of two samples: of chroma too where chroma is kept.
+        word = 4 if spec.layout == "i420" else 2
+        whole = at.width_px % word == at.offset_x_px % word == spec.width_px % word == 0
+        self._thirds = self._times == 3 and whole and at.width_px <= WIDTH_MAX_PX
+        self._works: dict[int, np.ndarray] = {}
         self._wide = np.zeros((2, width_px), np.uint16)
         self._sums = np.zeros((3, at.width_px), np.uint16)
         self._scratch = [make_scratch(0, at.width_px) for _ in range(3)]
@@ -61,12 +67,31 @@ class Fitter:
         """Write a frame into a slot's planes u1 of spec.shape and its lamps LAMP[n, 3]."""
         frame = self._as_yuv420(frame)
         source = [_plane(frame, k) for k in range(3)]
-        if self._times:
+        if self._thirds:
+            self._third(source, planes, int(frame.colorspace))
+        elif self._times:
             self._shrink(source, planes, int(frame.colorspace))
         else:
             self._resize(source, planes, int(frame.colorspace))
         if self._boxes.shape[0]:
             lamp_means(source[0], source[1], source[2], self._boxes, lamps)
+
+    def _third(self, source: list[np.ndarray], planes: np.ndarray, colorspace: int) -> None:
+        at, work = self.place, self._work(colorspace)
+        left, top, width, height = at.offset_x_px // 2, at.offset_y_px, at.width_px // 2, at.height_px
+        if self.spec.layout == "i420":
+            for index, out in enumerate(self._i420(planes)):
+                part = 2 if index else 1
+                into = out.view(np.uint16)
+                words = source[index].view(np.uint16)
+                third_plane(words, width // part, height // part, work, left // part, top // part, into)
+            return
+        red, blue = (2, 0) if self.spec.layout == "bgr" else (0, 2)
+        y, u, v = source
+        words = planes.view(np.uint16)
+        third_colour(
+            y.view(np.uint16), u, v, width, height, work, left, top, words[red], words[1], words[blue]
+        )  # fmt: skip
 
     def _shrink(self, source: list[np.ndarray], planes: np.ndarray, colorspace: int) -> None:
         at, k = self.place, self._times
@@ -123,6 +148,13 @@ class Fitter:
             dst_color_range=ColorRange.MPEG,
             threads=1,
         )
+
+    def _work(self, colorspace: int) -> np.ndarray:
+        work = self._works.get(colorspace)
+        if work is None:
+            work = self._works[colorspace] = make_work()
+            put_factors(work, *_LUMA_WEIGHTS.get(colorspace, _BT601))
+        return work
 
     def _matrix(self, colorspace: int) -> np.ndarray:
         matrix = self._matrices.get(colorspace)
