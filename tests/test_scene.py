@@ -201,3 +201,16 @@ def test_any_points_are_fitted_or_refused(image, plane):
     assert np.isfinite(fit.to_road).all()
     assert np.isfinite(fit.residual_max_m)
     assert np.allclose(transform(fit.to_road, transform(fit.from_road, fit.plane_m)), fit.plane_m, atol=1e-3)
+
+
+def test_a_ground_that_does_not_fit_is_told_before_any_picture_is_seen():
+    text = (
+        'name = "a"\ntimezone = "UTC"\n[camera.n]\nurl = "a.mp4"\nmodel = "m"\n[camera.n.ground]\n'
+        "image_px = [[260, 700], [1100, 700], [760, 330], [520, 330], [640, 500]]\n"
+        "plane_m = [[0, 0], [9, 0], [9, 30], [0, 30], [4.6, 9.5]]\n"
+    )
+    with pytest.raises(SiteError) as caught:
+        parse_site(text, "elm.toml", {})
+    assert caught.value.mistakes == [
+        "elm.toml: camera.n.ground does not fit: point 4 is off by 3.55 m; allowed: 3.13 m (check its coordinates)"
+    ]

@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+import numpy as np
 
 from kernels.rule import Rule
 from vision import shapes
+from vision.ground import GroundError, fit_ground
 from vision.schema import WRONG, Choose, Reader, join, listing, suggest
 
 URL_ALLOWED = "rtsp://host/..., rtsps://host/..., the path of a video file, or env:NAME"
@@ -154,14 +156,21 @@ def check_ground(reader: Reader, taken: dict[str, Any], table: dict[str, Any], a
 
 
 def _check_pairing(reader: Reader, ground: Any, lens: Any, table: dict[str, Any], at: str) -> None:
-    """Check that sound ground points are in one order in the picture and on the road.
+    """Check that sound ground points are in one order in the picture and on the road, and that a ground fits them.
 
     Through a lens that bends, this waits for the picture's size: straight things are not straight before.
     """
     if ground is None or (lens is None and "lens" in table) or (lens is not None and lens.bends):
         return
-    for problem in shapes.pairing_mistakes(ground.image_px, ground.plane_m):
+    problems = shapes.pairing_mistakes(ground.image_px, ground.plane_m)
+    for problem in problems:
         reader.wrong(join(join(at, "ground"), "plane_m"), _plain(ground.plane_m), problem)
+    if problems:
+        return
+    try:
+        fit_ground(np.array(ground.image_px), np.array(ground.plane_m))
+    except GroundError as error:
+        reader.add(join(at, "ground"), str(error))
 
 
 def check_lens(reader: Reader, taken: dict[str, Any], table: dict[str, Any], at: str) -> None:
